@@ -1,0 +1,1 @@
+"""What a telemetry point is: channels, the point itself, and the tracks. Pure."""

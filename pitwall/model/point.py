@@ -1,0 +1,44 @@
+"""The telemetry point, as the doors hand it to the hub."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+
+from msgspec import UNSET, Struct, UnsetType
+
+from pitwall.model.channels import CORE
+
+_NAN = math.nan
+
+
+class Point(Struct, gc=False):
+    """
+    What one car said at one moment; NaN stands for a channel that was not sent.
+
+    Only what the race computation reads is here: the client sees the JSON the
+    point came as. Channels are in the order and the units of the catalogue.
+    ``meta_time`` is the logger's UTC; a point in the hub always has one.
+    """
+
+    track: str
+    chassis: str
+    meta_time: datetime | UnsetType = UNSET
+    lap: float = _NAN
+    lapdist_m: float = _NAN
+    speed_kmh: float = _NAN
+    accx_can: float = _NAN
+    accy_can: float = _NAN
+    Steering_Angle: float = _NAN
+    pbrake_f: float = _NAN
+    rpm: float = _NAN
+
+
+# The shared rows rely on this order.
+assert Point.__struct_fields__[3:] == tuple(channel.name for channel in CORE)
+
+
+def iso_utc(epoch_s: float) -> str:
+    """A moment [s since 1970] as ISO 8601 UTC text with milliseconds."""
+    moment = datetime.fromtimestamp(epoch_s, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"

@@ -1,0 +1,126 @@
+"""
+Tracks: length and sectors, read from a track file.
+
+A track file is JSON: ``{"barber": {"total_m": 3674.7, "sectors": [{"name": "S1",
+"start_m": 0, "end_m": 1029.0}, …], "aliases": ["…"]}, …}``. The packaged one
+holds the seven GR Cup circuits of 2025; its lengths are those of the official
+track maps (inches, converted).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator
+from importlib import resources
+from typing import Any, NamedTuple
+
+
+class TrackFileError(ValueError):
+    """A track file that cannot be used; the message says where and why."""
+
+
+class Sector(NamedTuple):
+    """A piece of the lap, from its start up to its end [m since the line]."""
+
+    name: str
+    start_m: float
+    end_m: float
+
+
+class Track(NamedTuple):
+    """A circuit: its length [m] and its sectors, which cover the lap in order."""
+
+    name: str
+    total_m: float
+    sectors: tuple[Sector, ...]
+    aliases: tuple[str, ...] = ()
+
+    def boundaries_m(self) -> tuple[float, ...]:
+        """The sector ends, the line last; shape (sectors,) [m]."""
+        return tuple(sector.end_m for sector in self.sectors)
+
+
+def track_key(name: str) -> str:
+    """A track's name as it is looked up: lower case, one underscore for each run of blanks or dashes."""
+    return re.sub(r"[\s\-_]+", "_", name.strip().lower())
+
+
+class Tracks:
+    """The configured tracks, found by name or alias, in any case."""
+
+    def __init__(self, tracks: Iterable[Track]) -> None:
+        self._by_key: dict[str, Track] = {}
+        self._tracks = tuple(tracks)
+        for track in self._tracks:
+            for name in (track.name, *track.aliases):
+                self._by_key[track_key(name)] = track
+
+    def __iter__(self) -> Iterator[Track]:
+        return iter(self._tracks)
+
+    def get(self, name: str) -> Track | None:
+        """The track of that name or alias; None where it is not configured."""
+        return self._by_key.get(track_key(name))
+
+
+def parse_tracks(text: str | bytes) -> Tracks:
+    """
+    The tracks of a track file.
+
+    Raises:
+        TrackFileError: not JSON, not of the form above, or sectors that do not
+            cover the lap from 0 to ``total_m`` without a hole (0.5 m allowed).
+    """
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise TrackFileError(f"not JSON: {error}") from None
+    if not isinstance(content, dict) or not content:
+        raise TrackFileError("wanted an object with a track or more in it")
+    return Tracks(_track(name, entry) for name, entry in content.items())
+
+
+def packaged_tracks() -> Tracks:
+    """The seven GR Cup circuits that come with PitWall."""
+    return parse_tracks(resources.files("pitwall.model").joinpath("tracks.json").read_bytes())
+
+
+def _track(name: str, entry: Any) -> Track:
+    if not isinstance(entry, dict):
+        raise TrackFileError(f"{name}: wanted an object with total_m and sectors")
+    total_m = _metres(entry.get("total_m"), f"{name}: total_m")
+    if not 100 <= total_m <= 30000:
+        raise TrackFileError(f"{name}: total_m is {total_m}, wanted 100 to 30000")
+    rows = entry.get("sectors")
+    if not isinstance(rows, list) or not 1 <= len(rows) <= 20:
+        raise TrackFileError(f"{name}: wanted a list of 1 to 20 sectors")
+    sectors: list[Sector] = []
+    reached_m = 0.0
+    for index, row in enumerate(rows):
+        where = f"{name}: sector {index + 1}"
+        if not isinstance(row, dict):
+            raise TrackFileError(f"{where}: wanted an object with name, start_m and end_m")
+        start_m, end_m = _metres(row.get("start_m"), f"{where}: start_m"), _metres(row.get("end_m"), f"{where}: end_m")
+        if abs(start_m - reached_m) > 0.5:
+            raise TrackFileError(f"{where}: start_m is {start_m}, wanted {reached_m}, where the last one ends")
+        if end_m <= start_m:
+            raise TrackFileError(f"{where}: end_m is {end_m}, wanted more than its start_m, {start_m}")
+        sectors.append(Sector(str(row.get("name", f"S{index + 1}")), reached_m, end_m))
+        reached_m = end_m
+    if abs(reached_m - total_m) > 0.5:
+        raise TrackFileError(f"{name}: the sectors end at {reached_m} m, wanted total_m, {total_m}")
+    sectors[-1] = sectors[-1]._replace(end_m=total_m)
+    aliases = entry.get("aliases", [])
+    if not isinstance(aliases, list) or not all(isinstance(alias, str) for alias in aliases):
+        raise TrackFileError(f"{name}: aliases is not a list of names")
+    return Track(name, total_m, tuple(sectors), tuple(aliases))
+
+
+def _metres(value: Any, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TrackFileError(f"{where} is {value!r:.40}, wanted metres")
+    if not math.isfinite(value):
+        raise TrackFileError(f"{where} is {value}, wanted a finite number of metres")
+    return float(value)

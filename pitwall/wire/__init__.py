@@ -1,0 +1,1 @@
+"""Bytes to points and points to bytes. Pure."""

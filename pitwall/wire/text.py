@@ -1,0 +1,104 @@
+"""
+What a datagram or a line may be: a JSON object, a JSON array of them, a CSV line, or lines of these.
+
+A CSV line has no header: its fields are the first six to eleven of the
+catalogue's order (``meta_time,track,chassis,lap,lapdist_m,speed_kmh,accx_can,
+accy_can,Steering_Angle,pbrake_f,rpm``); an empty one was not sent.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Sequence
+
+import msgspec
+
+from pitwall.model.channels import CSV_FIELDS
+from pitwall.wire.errors import WireError
+from pitwall.wire.points import Decoded, PointDecoder, Refusal
+
+_FEWEST_CSV_FIELDS = 6
+_BLANK = b" \t\r\n"
+_TEXTS = 3
+# What most lines are: three plain texts, then numbers that JSON takes as they are.
+_NUMBER = rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?"
+_PLAIN_LINE = re.compile(rb"[ !#-+\--\[\]-~]+," * _TEXTS + _NUMBER + rb"(?:," + _NUMBER + rb"){2,7}")
+# The JSON of a line by its number of fields.
+_TEMPLATES = {
+    count: b"{%s}"
+    % ",".join(f'"{name}":"%b"' if n < _TEXTS else f'"{name}":%b' for n, name in enumerate(CSV_FIELDS[:count])).encode()
+    for count in range(_FEWEST_CSV_FIELDS, len(CSV_FIELDS) + 1)
+}
+
+
+def decode_datagrams(decoder: PointDecoder, datagrams: Sequence[bytes], received_at: float) -> Decoded:
+    """The points of datagrams, in order; ``received_at`` is in s since 1970."""
+    return decoder.objects(datagrams, received_at, lambda raw, at: decode_document(decoder, raw, at))
+
+
+def decode_document(decoder: PointDecoder, raw: bytes, received_at: float) -> Decoded:
+    """
+    The points of one message in any of the forms above, oldest first.
+
+    Never raises: what is wrong is in the refusals, indexed by row.
+    """
+    body = raw.removeprefix(b"\xef\xbb\xbf").strip(_BLANK)
+    first = body[:1]
+    try:
+        if not body:
+            raise WireError("empty", "nothing in it")
+        if first == b"[":
+            return decoder.array(body, received_at)
+        if b"\n" not in body:
+            return _rows([body], received_at, decoder)
+        if first == b"{":
+            # Pretty-printed JSON has line feeds too: only what is no single object is taken line by line.
+            try:
+                point, clean = decoder.one(body, received_at)
+            except WireError as error:
+                if error.reason != "not_json":
+                    raise
+            else:
+                return Decoded([point], [clean], [])
+        return _rows([line for line in body.split(b"\n") if line.strip(_BLANK)], received_at, decoder)
+    except WireError as error:
+        return Decoded([], [], [Refusal(0, error)])
+
+
+def csv_object(line: bytes) -> bytes:
+    """
+    The JSON object for one CSV line.
+
+    Raises:
+        WireError: not UTF-8, or not six to eleven fields.
+    """
+    if _PLAIN_LINE.fullmatch(line):
+        fields = line.split(b",")
+        return _TEMPLATES[len(fields)] % tuple(fields)
+    try:
+        content = line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise WireError("not_utf8", f"byte {error.start} is not UTF-8") from None
+    values = next(csv.reader([content])) if '"' in content else content.split(",")
+    if not _FEWEST_CSV_FIELDS <= len(values) <= len(CSV_FIELDS):
+        if len(values) == 1:
+            raise WireError("not_json", "neither a JSON object nor a CSV line")
+        wanted = f"{_FEWEST_CSV_FIELDS} to {len(CSV_FIELDS)}"
+        raise WireError("csv_fields", f"a CSV line with {len(values)} fields, wanted {wanted}")
+    named = zip(CSV_FIELDS, values, strict=False)
+    return msgspec.json.encode({name: value for name, text in named if (value := text.strip())})
+
+
+def _rows(lines: Sequence[bytes], received_at: float, decoder: PointDecoder) -> Decoded:
+    decoded = Decoded([], [], [])
+    for index, line in enumerate(lines):
+        row = line.strip(_BLANK)
+        try:
+            point, clean = decoder.one(row if row[:1] in b'{"' else csv_object(row), received_at)
+        except WireError as error:
+            decoded.refused.append(Refusal(index, error))
+        else:
+            decoded.points.append(point)
+            decoded.raws.append(clean)
+    return decoded
