@@ -1,0 +1,1 @@
+"""The race computation in Ampoule worker processes."""

@@ -1,0 +1,284 @@
+"""
+The worker processes and the tick: rows go to the workers, insights come back.
+
+Every car belongs to one worker, by a hash of its name. At each tick every
+worker reads what is new and reports the cars that have new rows; the cross-car
+step is done here, on the newest report of each car. A worker that does not
+answer is killed and replaced; the others are not kept waiting for it, and what
+it reports late goes into a later message.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.error import ProcessDone, ProcessTerminated
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from pitwall.hub import Hub
+from pitwall.model.point import iso_utc
+from pitwall.pool.checkpoint import SLOT_BYTES
+from pitwall.pool.commands import Aggregate, Fetch, Know, in_parts
+from pitwall.pool.process import WorkerPool, WorkerStarter
+from pitwall.pool.worker import Worker
+from pitwall.race.field import gaps
+from pitwall.race.insights import InsightBook
+from pitwall.race.report import CarReport
+from pitwall.shared import shared_file, shared_path
+
+#: A message does not wait longer for a slow worker than this share of a tick.
+_GRACE = 0.25
+ANALYSIS_VERSION = "3.0"
+
+
+class Partition:
+    """
+    One worker and what it has been told.
+
+    Args:
+        hub: whose rows and cars it reads.
+        pool: its process.
+    """
+
+    log = Logger()
+
+    def __init__(self, hub: Hub, pool: WorkerPool, number: int) -> None:
+        self._hub = hub
+        self._pool = pool
+        self.number = number
+        self.warm = False
+        self.busy = False
+        self.read_seq = 0
+        self.took_s = 0.0
+        self._known = -1
+        self._generation = 0
+        self._forget: list[int] = []
+
+    def forget(self, numbers: list[int]) -> None:
+        """Tell the worker with the next call that these cars are not followed any more."""
+        self._forget += numbers
+
+    async def aggregate(self) -> list[CarReport]:
+        """
+        The reports of the cars with rows published since the last call.
+
+        Empty when the worker failed; it is replaced then, and its successor
+        reports the same rows.
+        """
+        self.busy = True
+        try:
+            return await self._ask()
+        except Exception as error:
+            # Whatever it was, the worker that comes next must be told everything again.
+            self.warm, self._generation = False, 0
+            if not isinstance(error, ProcessTerminated | ProcessDone):
+                self.log.warn("worker {number} failed: {error}", number=self.number, error=str(error)[:200])
+            return []
+        finally:
+            self.busy = False
+
+    async def _ask(self) -> list[CarReport]:
+        encode, decode = msgspec.msgpack.encode, msgspec.msgpack.decode
+        self._pool.ensure()
+        if self._pool.started_count != self._generation:
+            # A new worker knows no car.
+            self._generation, self._known = self._pool.started_count, -1
+        upto = self._hub.rows.published
+        cars = self._hub.cars.since(self._known)
+        forget, self._forget = self._forget, []
+        if cars or forget:
+            for part in in_parts(cars):
+                await self._pool.doWork(Know, cars=part, forget=encode(forget))
+        reports: list[CarReport] = []
+        answer = await self._pool.doWork(Aggregate, upto=upto, counted=self.read_seq)
+        parts = [answer["part"]]
+        for index in range(1, answer["parts"]):
+            parts.append((await self._pool.doWork(Fetch, index=index))["part"])
+        for part in parts:
+            reports += decode(part, type=list[CarReport])
+        self._known = answer["known"]
+        self._hub.ledger.aggregation_missed += answer["missed"]
+        self.took_s = answer["took_us"] / 1e6
+        self.read_seq = max(answer["read"], self.read_seq)
+        self.warm = True
+        return reports
+
+
+class AggregationService(Service):
+    """
+    Runs the workers and the tick.
+
+    Args:
+        hub: points and cars.
+        clock: the reactor.
+        workers: how many processes.
+        tick_s: from one tick to the next [s].
+        tell: is given each ``insight_update``, without its type.
+        tracks_path: the track file for the workers; None for the packaged one.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        hub: Hub,
+        clock: Any,
+        workers: int,
+        tick_s: float,
+        tell: Callable[[dict[str, Any]], None],
+        tracks_path: str | None = None,
+    ) -> None:
+        self._hub = hub
+        self._clock = clock
+        self._workers = workers
+        self._tick_s = tick_s
+        self._tell = tell
+        self._tracks_path = tracks_path
+        self._partitions: list[Partition] = []
+        self._pools: list[WorkerPool] = []
+        self._loop = LoopingCall(self._tick_safely)
+        self._loop.clock = clock
+        self._newest: dict[int, CarReport] = {}
+        self._fresh: dict[int, CarReport] = {}
+        self._book = InsightBook()
+        self._told_evictions = 0
+        #: Processing time of the last ticks, for health [s].
+        self.took_s = 0.0
+        #: The cross-car step of the last tick [s].
+        self.field_s = 0.0
+
+    @property
+    def warm(self) -> bool:
+        """Whether every worker has answered."""
+        return bool(self._partitions) and all(partition.warm for partition in self._partitions)
+
+    @property
+    def restarts(self) -> int:
+        """How many workers had to be replaced."""
+        return sum(pool.started_count for pool in self._pools) - len(self._pools)
+
+    def startService(self) -> None:
+        """Start the workers and the tick."""
+        super().startService()
+        self._checkpoints = shared_file("pitwall-checkpoints", 2 * self._workers * SLOT_BYTES)
+        for number in range(self._workers):
+            pool = self._pool(number)
+            self._pools.append(pool)
+            self._partitions.append(Partition(self._hub, pool, number))
+            pool.start()
+        self._hub.listeners.append(self._points_came)
+        self._loop.start(self._tick_s, now=True)
+
+    def stopService(self) -> Any:
+        """End the workers, at once: their state is worth nothing without the server."""
+        super().stopService()
+        if self._loop.running:
+            self._loop.stop()
+        return DeferredList([ended for pool in self._pools for ended in pool.kill()])
+
+    def _pool(self, number: int) -> WorkerPool:
+        # A child gets only the environment it is given; it must find what this process found.
+        environment = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        }
+        arguments = (
+            str(os.getpid()),
+            self._hub.rows.path,
+            str(self._hub.rows.capacity),
+            shared_path(self._checkpoints),
+            self._tracks_path or "",
+            str(number),
+            str(self._workers),
+        )
+        starter = WorkerStarter(env=environment)
+        return WorkerPool(self._clock, number, ampChild=Worker, ampChildArgs=arguments, starter=starter)
+
+    def _points_came(self, last_seq: int) -> None:
+        """Between ticks: let a worker read before the rows it has not read are overwritten."""
+        rows = self._hub.rows
+        for partition in self._partitions:
+            if not partition.busy and rows.published - partition.read_seq > rows.capacity // 4:
+                self._ask(partition)
+
+    async def _tick_safely(self) -> None:
+        try:
+            await self._tick()
+        except Exception:
+            # A LoopingCall ends for good with the first failure.
+            self.log.failure("an aggregation tick failed")
+
+    async def _tick(self) -> None:
+        self._hub.write_rows()
+        self._forget_evicted()
+        published = self._hub.rows.published
+        asked = [
+            self._ask(partition)
+            for partition in self._partitions
+            if not partition.busy and (partition.read_seq < published or not partition.warm)
+        ]
+        if asked:
+            await self._all_or_grace(asked)
+        if self._fresh:
+            self._send()
+
+    def _ask(self, partition: Partition) -> Deferred[None]:
+        return Deferred.fromCoroutine(self._collect(partition))
+
+    async def _collect(self, partition: Partition) -> None:
+        for report in await partition.aggregate():
+            before = self._fresh.get(report.car)
+            if before is not None:
+                report.result["meta"]["pointCount"] += before.result["meta"]["pointCount"]
+            self._fresh[report.car] = report
+        self.took_s += 0.2 * (partition.took_s - self.took_s)
+
+    def _all_or_grace(self, asked: list[Deferred[None]]) -> Deferred[None]:
+        """Fires when all have answered or the grace is over; who is late goes on by itself."""
+        done: Deferred[None] = Deferred()
+
+        def finish(_: Any = None) -> None:
+            if not done.called:
+                if grace.active():
+                    grace.cancel()
+                done.callback(None)
+
+        grace = self._clock.callLater(max(self._tick_s * _GRACE, 0.02), finish)
+        DeferredList(asked, consumeErrors=True).addCallback(finish)
+        return done
+
+    def _forget_evicted(self) -> None:
+        if self._hub.cars.evicted == self._told_evictions:
+            return
+        self._told_evictions = self._hub.cars.evicted
+        gone = [number for number in self._newest if self._hub.cars.get(number) is None]
+        for number in gone:
+            report = self._newest.pop(number)
+            self._fresh.pop(number, None)
+            self._book.forget(report.track, report.chassis)
+        for partition in self._partitions:
+            partition.forget(gone)
+
+    def _send(self) -> None:
+        fresh, self._fresh = self._fresh, {}
+        started = time.perf_counter()
+        self._newest.update(fresh)
+        tracks = {report.track for report in fresh.values()}
+        field = gaps(report for report in self._newest.values() if report.track in tracks)
+        results = [report.result for _, report in sorted(fresh.items())]
+        now = self._clock.seconds()
+        insights = self._book.news(results, field, int(now * 1000))
+        self.field_s = time.perf_counter() - started
+        self._hub.ledger.aggregations += 1
+        meta = {"generated_at": iso_utc(now), "vehicle_count": len(results), "analysis_version": ANALYSIS_VERSION}
+        self._tell({"data": results, "gaps": field, "insights": insights, "meta": meta})

@@ -1,0 +1,1 @@
+"""The race computed from numeric rows. Pure numpy."""
