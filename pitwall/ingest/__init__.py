@@ -1,0 +1,1 @@
+"""The doors points come in by. Doors do not import one another."""

@@ -1,0 +1,103 @@
+"""
+Sockets bound before anything starts, so that a busy port ends the start with one sentence.
+
+They are bound in the launcher, before twistd becomes a daemon, and adopted by
+the reactor when the service starts.
+"""
+
+from __future__ import annotations
+
+import resource
+import socket
+from typing import Any
+
+from twisted.application.service import Service
+
+
+class ListenError(OSError):
+    """A port that can't be had; the message names the setting."""
+
+
+def bind_tcp(host: str, port: int) -> socket.socket:
+    """
+    A listening TCP socket, non-blocking.
+
+    Raises:
+        ListenError: the port is in use, not allowed, or the host is no address of this machine.
+    """
+    bound = _bind(socket.SOCK_STREAM, host, port, "PORT", "TCP")
+    bound.listen(1024)
+    return bound
+
+
+def bind_udp(host: str, port: int) -> socket.socket:
+    """
+    A bound UDP socket, non-blocking.
+
+    Raises:
+        ListenError: the port is in use, not allowed, or the host is no address of this machine.
+    """
+    return _bind(socket.SOCK_DGRAM, host, port, "UDP_PORT", "UDP")
+
+
+def _bind(kind: socket.SocketKind, host: str, port: int, setting: str, protocol: str) -> socket.socket:
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host or "0.0.0.0", port, type=kind, flags=socket.AI_PASSIVE)[0]
+    except OSError as error:
+        raise ListenError(f"HOST is {host}, wanted an address of this machine: {error.strerror or error}") from None
+    bound = socket.socket(family, kind)
+    try:
+        if kind is socket.SOCK_STREAM:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.setblocking(False)
+        bound.bind(address)
+    except OSError as error:
+        bound.close()
+        what = f"{setting} is {port}, and {protocol} port {port} can't be had: {error.strerror}"
+        raise ListenError(what) from None
+    return bound
+
+
+class AdoptedPortService(Service):
+    """
+    Serves a factory on a listening socket from start to stop.
+
+    Args:
+        bound: listening and non-blocking; closed here once it is adopted.
+        factory: answers.
+        reactor: listens.
+    """
+
+    def __init__(self, bound: socket.socket, factory: Any, reactor: Any) -> None:
+        self._bound = bound
+        self._factory = factory
+        self._reactor = reactor
+        self._port: Any = None
+
+    @property
+    def open(self) -> bool:
+        """Whether connections are taken."""
+        return self._port is not None
+
+    def privilegedStartService(self) -> None:
+        """Start to listen."""
+        super().privilegedStartService()
+        # The reactor duplicates the descriptor.
+        self._port = self._reactor.adoptStreamPort(self._bound.fileno(), self._bound.family, self._factory)
+        self._bound.close()
+
+    def stopService(self) -> Any:
+        """Take no more connections."""
+        super().stopService()
+        port, self._port = self._port, None
+        return None if port is None else port.stopListening()
+
+
+def raise_descriptor_limit() -> int:
+    """Allow this process as many open files as the system lets it; returns how many."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = min(hard, 1 << 20) if hard != resource.RLIM_INFINITY else 1 << 20
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        return wanted
+    return soft

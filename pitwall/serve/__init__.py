@@ -1,0 +1,1 @@
+"""The doors points and insights go out by: WebSocket and REST."""

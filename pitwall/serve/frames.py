@@ -1,0 +1,100 @@
+"""
+The telemetry stream as framed messages, each made once for all clients.
+
+The log keeps the newest frames for as long as a client may lag: a client that
+falls behind what is kept goes on with what is newest, because live beats
+complete on a screen. Frames are shared, so a hundred slow clients cost no more
+memory than one.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import deque
+from collections.abc import Sequence
+
+#: The first byte of a frame: FIN and the opcode of a text message; RSV1 marks a compressed one (RFC 6455, RFC 7692).
+_TEXT = 0x81
+_RSV1 = 0x40
+
+
+def frame(payload: bytes, first_byte: int = _TEXT) -> bytes:
+    """An unmasked frame that is a whole message, as a server sends it (RFC 6455, section 5.2)."""
+    size = len(payload)
+    if size <= 125:
+        return b"%c%c%b" % (first_byte, size, payload)
+    if size <= 0xFFFF:
+        return b"%c\x7e%b%b" % (first_byte, size.to_bytes(2, "big"), payload)
+    return b"%c\x7f%b%b" % (first_byte, size.to_bytes(8, "big"), payload)
+
+
+def deflated_frame(payload: bytes) -> bytes:
+    """The same frame with its payload compressed, without context takeover (RFC 7692, section 7.2.1)."""
+    compressor = zlib.compressobj(level=6, wbits=-15)
+    packed = compressor.compress(payload) + compressor.flush(zlib.Z_SYNC_FLUSH)
+    return frame(packed[:-4], _TEXT | _RSV1)
+
+
+class Frame:
+    """A message on the wire, in both its forms; the compressed one is made when first asked for."""
+
+    __slots__ = ("_deflated", "_payload", "first_seq", "last_seq", "plain", "sent_at")
+
+    def __init__(self, payload: bytes, first_seq: int = 0, last_seq: int = 0, sent_at: float = 0.0) -> None:
+        self.plain = frame(payload)
+        self.first_seq = first_seq
+        self.last_seq = last_seq
+        self.sent_at = sent_at
+        self._payload = payload
+        self._deflated: bytes | None = None
+
+    @property
+    def deflated(self) -> bytes:
+        """The frame for clients that agreed on permessage-deflate."""
+        if self._deflated is None:
+            self._deflated = deflated_frame(self._payload)
+        return self._deflated
+
+
+class FrameLog:
+    """
+    The newest telemetry frames, by a running index.
+
+    Args:
+        max_age_s: frames older than this are let go [s].
+        max_bytes: and so are those above this size together [bytes].
+    """
+
+    def __init__(self, max_age_s: float = 1.0, max_bytes: int = 16 << 20) -> None:
+        self._max_age_s = max_age_s
+        self._max_bytes = max_bytes
+        self._frames: deque[Frame] = deque()
+        self._bytes = 0
+        #: The index after the newest frame.
+        self.end = 0
+
+    @property
+    def start(self) -> int:
+        """The index of the oldest frame kept; ``end`` while there is none."""
+        return self.end - len(self._frames)
+
+    def append(self, frames: Sequence[Frame], now: float) -> None:
+        """Keep new frames and let old ones go; those given now are kept in any case."""
+        for one in frames:
+            self._frames.append(one)
+            self._bytes += len(one.plain)
+        self.end += len(frames)
+        oldest_wanted = now - self._max_age_s
+        while len(self._frames) > len(frames) and (
+            self._bytes > self._max_bytes or self._frames[0].sent_at < oldest_wanted
+        ):
+            self._bytes -= len(self._frames.popleft().plain)
+
+    def get(self, index: int) -> Frame:
+        """The frame of that index; it must be kept still."""
+        return self._frames[index - self.start]
+
+    def expire(self, now: float) -> None:
+        """Let go of what is too old, also when nothing new comes."""
+        while self._frames and self._frames[0].sent_at < now - self._max_age_s:
+            self._bytes -= len(self._frames.popleft().plain)

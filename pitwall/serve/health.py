@@ -1,0 +1,90 @@
+"""How the server is doing, in figures that never reset while it runs."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from pitwall.hub import Hub
+from pitwall.model.point import iso_utc
+from pitwall.serve.broadcast import Broadcaster
+
+
+class RateMeter:
+    """Points per second over the last few seconds, from a count looked at once a second."""
+
+    def __init__(self, window: int = 5) -> None:
+        self._seen: deque[tuple[float, int]] = deque(maxlen=window + 1)
+
+    def sample(self, now: float, count: int) -> None:
+        """Note the count; ``now`` is in s."""
+        self._seen.append((now, count))
+
+    @property
+    def per_second(self) -> float:
+        """0 before there are two samples."""
+        if len(self._seen) < 2:
+            return 0.0
+        (first_at, first), (last_at, last) = self._seen[0], self._seen[-1]
+        return (last - first) / (last_at - first_at) if last_at > first_at else 0.0
+
+
+class Health:
+    """
+    The answer of ``GET /api/health``.
+
+    Args:
+        hub: what came in.
+        broadcaster: what went out.
+        aggregation: the workers (``warm``, ``took_s``, ``field_s``, ``restarts``).
+        doors: each says by ``open`` whether it takes anything.
+        udp: says by ``kernel_drops()`` what the kernel dropped.
+        demo: whether the points are a demo's.
+    """
+
+    def __init__(self, hub: Hub, broadcaster: Broadcaster, aggregation: Any, doors: Any, udp: Any, demo: bool) -> None:
+        self._hub = hub
+        self._broadcaster = broadcaster
+        self._aggregation = aggregation
+        self._doors = doors
+        self._udp = udp
+        self._demo = demo
+        self.rate = RateMeter()
+
+    def sample(self, now: float) -> None:
+        """To be called once a second."""
+        self.rate.sample(now, self._hub.ledger.points_accepted)
+
+    def answer(self, now: float) -> tuple[bool, dict[str, Any]]:
+        """Whether the doors are open and the workers warm, and the whole answer; ``now`` is in s since 1970."""
+        well = self._aggregation.warm and all(door.open for door in self._doors)
+        ledger = self._hub.ledger
+        metrics = {
+            "messagesReceived": ledger.points_accepted,
+            "messagesBroadcast": ledger.messages_broadcast,
+            "wsClients": len(self._broadcaster.clients),
+            "aggregationsProcessed": ledger.aggregations,
+            "errors": ledger.points_refused,
+            "messageRate": round(self.rate.per_second, 1),
+            "avgProcessingTimeMs": round(self._aggregation.took_s * 1000, 3),
+            "ringBufferSize": len(self._hub.ring),
+            "udpKernelDrops": self._udp.kernel_drops(),
+            "aggregationMissed": ledger.aggregation_missed,
+            "clientPointsSkipped": ledger.points_skipped,
+            "flushIntervalMs": round(self._broadcaster.pace.interval_s * 1000, 1),
+            "fieldStepMs": round(self._aggregation.field_s * 1000, 3),
+            "workerRestarts": self._aggregation.restarts,
+            "cars": len(self._hub.cars),
+            "carsEvicted": self._hub.cars.evicted,
+            "accepted": dict(ledger.accepted),
+            "refused": refused_by_door(ledger.refused),
+        }
+        return well, {"ok": well, "now": iso_utc(now), "demo": self._demo, "metrics": metrics}
+
+
+def refused_by_door(refused: dict[tuple[str, str], int]) -> dict[str, dict[str, int]]:
+    """Refusals by door and reason."""
+    found: dict[str, dict[str, int]] = {}
+    for (door, reason), count in refused.items():
+        found.setdefault(door, {})[reason] = count
+    return found

@@ -1,0 +1,45 @@
+"""Which web pages may use the server from a browser: one policy for CORS and for the WebSocket."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+_LOCAL = frozenset(("localhost", "127.0.0.1", "::1"))
+
+
+class OriginPolicy:
+    """
+    Decides by a request's Origin header.
+
+    Without a list, a page may use the server when it was served from the host it
+    asks (on any port), or from localhost. With one, exactly the origins listed
+    may: ``https://wall.example.com``, ``http://localhost:*`` for any port, ``*``
+    for every page, ``null`` for pages opened from disk.
+    """
+
+    def __init__(self, allowed: Sequence[str] = ()) -> None:
+        self._allowed = frozenset(origin.rstrip("/").lower() for origin in allowed)
+
+    def allows(self, origin: str | None, host: str | None) -> bool:
+        """
+        Whether a page from ``origin`` may use this server.
+
+        Args:
+            origin: the Origin header; None (no browser sent it) is allowed.
+            host: the Host header, for the rule of the same host.
+        """
+        if origin is None or "*" in self._allowed:
+            return True
+        origin = origin.strip().lower()
+        if self._allowed:
+            return origin in self._allowed or f"{origin.rpartition(':')[0]}:*" in self._allowed
+        name = _hostname(origin)
+        return name is not None and (name in _LOCAL or name == _hostname(f"http://{host}"))
+
+
+def _hostname(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None

@@ -1,0 +1,222 @@
+"""
+The REST resources, by Klein, and the root that the WebSocket hangs on too.
+
+Every answer is JSON; an error is ``{"ok": false, "error": "…"}`` with the status
+that says whose fault it is. Nothing a client sends makes a 5xx.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from klein import Klein
+from msgspec import json
+from twisted.logger import Logger
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+
+from pitwall import __version__
+from pitwall.hub import Hub
+from pitwall.serve.origins import OriginPolicy
+from pitwall.serve.site import error_body
+from pitwall.wire.messages import recent
+
+#: The most points one answer holds.
+MOST_RECENT = 5000
+
+_METHOD = re.compile(rb"[A-Z]{1,20}", re.ASCII)
+_COUNT = re.compile(r"\d{1,18}", re.ASCII)
+
+
+class RestAPI:
+    """
+    The resources under ``/api``.
+
+    Args:
+        hub: where the points are.
+        health: gives the answer of ``/api/health`` and whether all is well.
+        ingest: takes the request of ``POST /api/ingest`` and returns its answer's bytes, or a Deferred of them.
+        origins: which pages may read the answers.
+    """
+
+    app = Klein()
+    log = Logger()
+
+    def __init__(
+        self,
+        hub: Hub,
+        health: Callable[[], tuple[bool, dict[str, Any]]],
+        ingest: Callable[[Any], Any],
+        origins: OriginPolicy,
+    ) -> None:
+        self._hub = hub
+        self._health = health
+        self._ingest = ingest
+        self._origins = origins
+
+    def prepare(self, request: Any) -> None:
+        """The headers that every answer has."""
+        request.responseHeaders.removeHeader(b"server")
+        request.setHeader(b"content-type", b"application/json")
+        request.setHeader(b"x-content-type-options", b"nosniff")
+        request.setHeader(b"cache-control", b"no-store")
+        origin = request.getHeader(b"origin")
+        if origin is not None:
+            request.setHeader(b"vary", b"Origin")
+            host = request.getHeader(b"host")
+            if self._origins.allows(_text(origin), _text(host)):
+                request.setHeader(b"access-control-allow-origin", origin)
+
+    @app.route("/", methods=["GET"])
+    def index(self, request: Any) -> bytes:
+        """What this server is and where to look."""
+        paths = ["/api/health", "/api/recent/100", "/api/ingest"]
+        return json.encode({"ok": True, "name": "pitwall", "version": __version__, "paths": paths})
+
+    @app.route("/api/health", methods=["GET"])
+    def health(self, request: Any) -> bytes:
+        """Whether the doors are open and the workers warm, and the counters."""
+        well, content = self._health()
+        request.setResponseCode(200 if well else 503)
+        return json.encode(content)
+
+    @app.route("/api/recent/<count>", methods=["GET"])
+    def recent(self, request: Any, count: str) -> bytes:
+        """The last points, oldest first."""
+        if not _COUNT.fullmatch(count):
+            request.setResponseCode(400)
+            return error_body(f"{count[:40]!a} is no whole number of 0 or more")
+        ring = self._hub.ring
+        raws = ring.newest(min(int(count), MOST_RECENT))
+        return recent(self._hub.epoch, ring.last_seq - len(raws) + 1, raws)
+
+    @app.route("/api/ingest", methods=["POST"])
+    def ingest(self, request: Any) -> Any:
+        """Points in."""
+        return self._ingest(request)
+
+    @app.handle_errors(NotFound)
+    def not_found(self, request: Any, failure: Any) -> bytes:
+        """There is no such path."""
+        request.setResponseCode(404)
+        return error_body("no such path")
+
+    @app.handle_errors(MethodNotAllowed)
+    def not_allowed(self, request: Any, failure: Any) -> bytes:
+        """The path is there, but not for that method."""
+        allowed = sorted({*(failure.value.valid_methods or ()), "OPTIONS"})
+        return self.wrong_method(request, allowed)
+
+    @app.handle_errors(HTTPException)
+    def refused(self, request: Any, failure: Any) -> bytes:
+        """Whatever else the router refuses, such as a redirect it would like."""
+        request.setResponseCode(400)
+        return error_body("not a request this server takes")
+
+    @app.handle_errors(Exception)
+    def failed(self, request: Any, failure: Any) -> bytes:
+        """A fault of ours."""
+        self.log.failure("a request failed", failure)
+        request.setResponseCode(500)
+        return error_body("internal error")
+
+    def wrong_method(self, request: Any, allowed: list[str]) -> bytes:
+        """The answer 405 with the methods that are allowed."""
+        request.setResponseCode(405)
+        request.setHeader(b"allow", ", ".join(allowed).encode())
+        return error_body(f"the method is not allowed here, only {', '.join(allowed)}")
+
+
+class Root(Resource):
+    """
+    Every request comes here first: the WebSocket by its exact path, all else to Klein.
+
+    Args:
+        api: the REST resources.
+        ws_path: where the WebSocket is.
+        websocket: the resource behind it.
+    """
+
+    isLeaf = True
+
+    def __init__(self, api: RestAPI, ws_path: str, websocket: Resource) -> None:
+        super().__init__()
+        self._api = api
+        self._klein = api.app.resource()
+        self._ws_path = ws_path.encode()
+        self._websocket = websocket
+
+    def render(self, request: Any) -> Any:
+        """Answer a request; never with HTML."""
+        self._api.prepare(request)
+        if not _METHOD.fullmatch(request.method):
+            request.setResponseCode(400)
+            return error_body("not an HTTP method")
+        if request.method == b"OPTIONS":
+            return self._options(request)
+        if request.path == self._ws_path:
+            return self._websocket.render(request)
+        try:
+            return self._klein.render(request)
+        except Exception:
+            # Klein decodes and binds what the client sent before its error handlers are in place.
+            request.setResponseCode(400)
+            return error_body("not a request this server takes")
+
+    def _options(self, request: Any) -> bytes:
+        request.setHeader(b"allow", b"GET, HEAD, POST, OPTIONS")
+        request.setHeader(b"access-control-allow-methods", b"GET, HEAD, POST, OPTIONS")
+        request.setHeader(b"access-control-allow-headers", b"Content-Type, Authorization")
+        request.setHeader(b"access-control-max-age", b"600")
+        request.setResponseCode(204)
+        request.responseHeaders.removeHeader(b"content-type")
+        return b""
+
+
+class WebSocketDoor(Resource):
+    """
+    Lets a browser or a program into the WebSocket, or says in JSON why not.
+
+    Args:
+        websocket: Autobahn's resource.
+        origins: which pages may connect.
+        clients: how many there are.
+        most_clients: how many there may be.
+    """
+
+    isLeaf = True
+
+    def __init__(self, websocket: Any, origins: OriginPolicy, clients: Callable[[], int], most_clients: int) -> None:
+        super().__init__()
+        self._websocket = websocket
+        self._origins = origins
+        self._clients = clients
+        self._most_clients = most_clients
+
+    def render(self, request: Any) -> Any:
+        """Hand the connection over to the WebSocket."""
+        if request.method != b"GET":
+            request.setResponseCode(405)
+            request.setHeader(b"allow", b"GET")
+            return error_body("the method is not allowed here, only GET")
+        upgrade = _text(request.getHeader(b"upgrade")) or ""
+        if "websocket" not in upgrade.lower():
+            request.setResponseCode(426, b"Upgrade Required")
+            request.setHeader(b"upgrade", b"websocket")
+            return error_body("this is a WebSocket, wanted an upgrade to it")
+        if not self._origins.allows(_text(request.getHeader(b"origin")), _text(request.getHeader(b"host"))):
+            request.setResponseCode(403)
+            return error_body("pages from this origin may not connect; see ALLOWED_ORIGINS")
+        if self._clients() >= self._most_clients:
+            request.setResponseCode(503)
+            return error_body("too many clients; see MAX_CONNECTIONS")
+        request.channel.site.channels.discard(request.channel)
+        self._websocket.render(request)
+        return NOT_DONE_YET
+
+
+def _text(header: bytes | None) -> str | None:
+    return None if header is None else header.decode("latin-1")

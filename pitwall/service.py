@@ -1,0 +1,139 @@
+"""
+The whole server, put together: the only place that knows every part.
+
+Ports are bound and settings checked before anything starts. Services start in
+the order of the parts list and stop in reverse, so at the end the doors take in
+what is left, the screens get it and a goodbye, and the workers end.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from autobahn.twisted.resource import WebSocketResource
+from twisted.application.service import MultiService, Service
+from twisted.internet.task import Cooperator, LoopingCall
+from twisted.logger import Logger
+
+from pitwall.config import Options
+from pitwall.hub import Hub
+from pitwall.ingest.http import IngestDoor
+from pitwall.ingest.udp import TelemetryPortService, TelemetryProtocol
+from pitwall.listen import AdoptedPortService, ListenError, bind_tcp, bind_udp, raise_descriptor_limit
+from pitwall.pool.service import AggregationService
+from pitwall.ring import PointRing
+from pitwall.rows import SharedRows
+from pitwall.serve.broadcast import Broadcaster, Pace
+from pitwall.serve.health import Health
+from pitwall.serve.origins import OriginPolicy
+from pitwall.serve.rest import RestAPI, Root, WebSocketDoor
+from pitwall.serve.site import BoundedSite
+from pitwall.serve.websocket import TelemetryFactory
+from pitwall.wire.messages import insight_update
+from pitwall.wire.points import PointDecoder
+
+__all__ = ["Options", "makeService"]
+
+#: The fewest rows the workers' ring holds: 20,000 would be a tenth of a second at full speed.
+FEWEST_ROWS = 65_536
+#: How long clients may take to say goodbye [s].
+GOODBYE_S = 2.0
+
+
+def makeService(options: Options, reactor: Any = None) -> MultiService:
+    """
+    The server for these options, as one service that ``twistd pitwall`` starts and stops.
+
+    Raises:
+        SystemExit: a port can't be had.
+    """
+    if reactor is None:
+        from twisted.internet import reactor
+    settings = options.settings
+    raise_descriptor_limit()
+    try:
+        tcp = bind_tcp(settings["HOST"], settings["PORT"])
+        udp = bind_udp(settings["HOST"], settings["UDP_PORT"])
+    except ListenError as error:
+        raise SystemExit(f"pitwall: {error}") from None
+
+    size = settings["RINGBUFFER_SIZE"]
+    rows = SharedRows(max(size, FEWEST_ROWS))
+    hub = Hub(PointRing(size), rows, epoch=secrets.token_hex(4), most_cars=settings["MAX_CARS"])
+    decoder = PointDecoder()
+    origins = OriginPolicy(settings["ALLOWED_ORIGINS"])
+
+    broadcaster = Broadcaster(hub, reactor, Pace(settings["FLUSH_MS"] / 1000, settings["FLUSH_SHARE"]))
+    screens = TelemetryFactory(
+        broadcaster, reactor, settings["MAX_WS_BUFFER"], settings["WS_STALL_SECONDS"], settings["WS_DEFLATE"]
+    )
+    aggregation = AggregationService(
+        hub,
+        reactor,
+        settings["AGG_WORKERS"],
+        settings["BATCH_MS"] / 1000,
+        lambda content: broadcaster.tell(insight_update(content)),
+        settings["TRACK_SECTORS_PATH"],
+    )
+    udp_door = TelemetryPortService(udp, TelemetryProtocol(hub, decoder, reactor), reactor)
+    doors: list[Any] = [udp_door]
+    health = Health(hub, broadcaster, aggregation, doors, udp_door, demo=False)
+    ingest = IngestDoor(hub, decoder, reactor, Cooperator(scheduler=lambda step: reactor.callLater(0, step)))
+    api = RestAPI(hub, lambda: health.answer(reactor.seconds()), ingest.post, origins)
+    websocket = WebSocketDoor(
+        WebSocketResource(screens), origins, lambda: len(broadcaster.clients), settings["MAX_CONNECTIONS"]
+    )
+    site = BoundedSite(Root(api, settings["WS_PATH"], websocket), reactor, settings["MAX_BODY"])
+    http_door = AdoptedPortService(tcp, site, reactor)
+    doors.append(http_door)
+
+    def every_second() -> None:
+        health.sample(reactor.seconds())
+        screens.check_clients()
+        site.sweep()
+
+    parent = MultiService()
+    for service in (aggregation, ScreensService(screens), http_door, Chores(every_second, reactor), udp_door):
+        service.setServiceParent(parent)
+    return parent
+
+
+class ScreensService(Service):
+    """Says goodbye to the clients when the server ends."""
+
+    def __init__(self, factory: TelemetryFactory) -> None:
+        self._factory = factory
+
+    def stopService(self) -> Any:
+        """Send what is unsent and close every connection."""
+        super().stopService()
+        return self._factory.close_all(GOODBYE_S)
+
+
+class Chores(Service):
+    """What is done once a second; a failure is logged and the next second comes all the same."""
+
+    log = Logger()
+
+    def __init__(self, work: Any, clock: Any) -> None:
+        self._work = work
+        self._loop = LoopingCall(self._safely)
+        self._loop.clock = clock
+
+    def startService(self) -> None:
+        """Start."""
+        super().startService()
+        self._loop.start(1.0, now=True)
+
+    def stopService(self) -> None:
+        """Stop."""
+        super().stopService()
+        if self._loop.running:
+            self._loop.stop()
+
+    def _safely(self) -> None:
+        try:
+            self._work()
+        except Exception:
+            self.log.failure("the chores of this second failed")
