@@ -18,6 +18,7 @@ from twisted.logger import Logger
 
 from pitwall.config import Options
 from pitwall.hub import Hub
+from pitwall.ingest.demo import ReplayError, ReplayService, SimulatedRaceService, load_recording
 from pitwall.ingest.http import IngestDoor
 from pitwall.ingest.udp import TelemetryPortService, TelemetryProtocol
 from pitwall.listen import AdoptedPortService, ListenError, bind_tcp, bind_udp, raise_descriptor_limit
@@ -77,8 +78,9 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
         settings["TRACK_SECTORS_PATH"],
     )
     udp_door = TelemetryPortService(udp, TelemetryProtocol(hub, decoder, reactor), reactor)
+    demos = _demos(settings, hub, decoder, reactor)
     doors: list[Any] = [udp_door]
-    health = Health(hub, broadcaster, aggregation, doors, udp_door, demo=False)
+    health = Health(hub, broadcaster, aggregation, doors, udp_door, demo=bool(demos))
     ingest = IngestDoor(hub, decoder, reactor, Cooperator(scheduler=lambda step: reactor.callLater(0, step)))
     api = RestAPI(hub, lambda: health.answer(reactor.seconds()), ingest.post, origins)
     websocket = WebSocketDoor(
@@ -94,9 +96,24 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
         site.sweep()
 
     parent = MultiService()
-    for service in (aggregation, ScreensService(screens), http_door, Chores(every_second, reactor), udp_door):
+    for service in (aggregation, ScreensService(screens), http_door, Chores(every_second, reactor), *demos, udp_door):
         service.setServiceParent(parent)
     return parent
+
+
+def _demos(settings: dict[str, Any], hub: Hub, decoder: PointDecoder, reactor: Any) -> list[Service]:
+    """The demo doors that are wanted."""
+    demos: list[Service] = []
+    if settings["DEMO"]:
+        demos.append(SimulatedRaceService(hub, decoder, reactor))
+    path = settings["DEMO_DATA_PATH"]
+    if path is not None:
+        try:
+            recording = load_recording(path, decoder)
+        except ReplayError as error:
+            raise SystemExit(f"pitwall: DEMO_DATA_PATH is {path}: {error}") from None
+        demos.append(ReplayService(hub, decoder, reactor, recording))
+    return demos
 
 
 class ScreensService(Service):

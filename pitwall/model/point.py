@@ -33,6 +33,10 @@ class Point(Struct, gc=False):
     pbrake_f: float = _NAN
     rpm: float = _NAN
 
+    def time_s(self) -> float:
+        """``meta_time`` [s since 1970]; NaN where it is missing."""
+        return _NAN if isinstance(self.meta_time, UnsetType) else self.meta_time.timestamp()
+
 
 # The shared rows rely on this order.
 assert Point.__struct_fields__[3:] == tuple(channel.name for channel in CORE)

@@ -102,6 +102,7 @@ class CarState(Struct):
     points: int = 0
     lap: int | None = None
     lap_offset: int | None = None
+    offset_guess: int = 0
     time_s: float = _NAN
     way_m: float = 0.0
     line_m: float = 0.0
@@ -123,7 +124,8 @@ class CarState(Struct):
         """The distance covered since the start of the race, as far as the lap number tells it [m]."""
         if not math.isfinite(length_m):
             return self.way_m
-        return self.way_m + (self.lap_offset or 0) * length_m
+        offset = self.offset_guess if self.lap_offset is None else self.lap_offset
+        return self.way_m + offset * length_m
 
 
 def update(state: CarState, rows: NDArray[np.void], track: Track | None, counted_after: int) -> None:
@@ -185,6 +187,8 @@ class _Advance:
         known = np.flatnonzero(np.isfinite(distances))
         state.time_s = float(self.rows["time_s"][0])
         state.way_m = min(float(distances[known[0]]) if known.size else 0.0, self.length_m)
+        if math.isfinite(self.length_m) and state.way_m > self.length_m / 2:
+            state.offset_guess = -1  # until a lap number says otherwise: on the grid, behind the line
         state.sector = min(int(np.searchsorted(self.ends, state.way_m, side="right")), len(self.ends) - 1)
 
     def _lap_numbers(self) -> FloatArray:
