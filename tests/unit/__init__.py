@@ -1,0 +1,1 @@
+"""Quick tests: no network, no clock, no disk to write on."""
