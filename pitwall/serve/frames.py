@@ -28,7 +28,12 @@ def frame(payload: bytes, first_byte: int = _TEXT) -> bytes:
     return b"%c\x7f%b%b" % (first_byte, size.to_bytes(8, "big"), payload)
 
 
-def deflated_frame(payload: bytes) -> bytes:
+def payload_of(framed: bytes) -> memoryview:
+    """The payload of an unmasked frame, without a copy."""
+    return memoryview(framed)[{126: 4, 127: 10}.get(framed[1], 2) :]
+
+
+def deflated_frame(payload: bytes | memoryview) -> bytes:
     """The same frame with its payload compressed, without context takeover (RFC 7692, section 7.2.1)."""
     compressor = zlib.compressobj(level=6, wbits=-15)
     packed = compressor.compress(payload) + compressor.flush(zlib.Z_SYNC_FLUSH)
@@ -38,21 +43,20 @@ def deflated_frame(payload: bytes) -> bytes:
 class Frame:
     """A message on the wire, in both its forms; the compressed one is made when first asked for."""
 
-    __slots__ = ("_deflated", "_payload", "first_seq", "last_seq", "plain", "sent_at")
+    __slots__ = ("_deflated", "first_seq", "last_seq", "plain", "sent_at")
 
     def __init__(self, payload: bytes, first_seq: int = 0, last_seq: int = 0, sent_at: float = 0.0) -> None:
         self.plain = frame(payload)
         self.first_seq = first_seq
         self.last_seq = last_seq
         self.sent_at = sent_at
-        self._payload = payload
         self._deflated: bytes | None = None
 
     @property
     def deflated(self) -> bytes:
         """The frame for clients that agreed on permessage-deflate."""
         if self._deflated is None:
-            self._deflated = deflated_frame(self._payload)
+            self._deflated = deflated_frame(payload_of(self.plain))
         return self._deflated
 
 
@@ -65,7 +69,7 @@ class FrameLog:
         max_bytes: and so are those above this size together [bytes].
     """
 
-    def __init__(self, max_age_s: float = 1.0, max_bytes: int = 16 << 20) -> None:
+    def __init__(self, max_age_s: float = 1.0, max_bytes: int = 8 << 20) -> None:
         self._max_age_s = max_age_s
         self._max_bytes = max_bytes
         self._frames: deque[Frame] = deque()

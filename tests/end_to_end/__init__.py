@@ -1,0 +1,1 @@
+"""Real processes, real sockets on the loopback, real workers: few tests, each bounded in time."""
