@@ -1,0 +1,169 @@
+"""
+The image: built without a container engine, and run as a strict cluster would.
+
+Building is left to `.ci/build-image`. To run what was built there is `buildah run` for one command, and for the server
+itself a sandbox of the kernel's own parts, made by `unshare`:
+
+    the image's files, all of them read-only      new mount namespace
+      /data, /tmp: empty and writable
+    twistd is process 1                           new PID namespace
+    the image's user, no capability,              setpriv
+      no way to gain one
+    the machine's network                         so that the test can knock
+
+Command, environment, user and directory are read from the image, not repeated here.
+"""
+
+import json
+import os
+import platform
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
+
+from tests.packaging.shipping import ROOT, Server, need, run, scratch, wheelhouse
+
+PACKAGES = "/opt/pitwall/lib/python3*/site-packages"
+
+# --kill-child ends the server with the test until it changes its user, which undoes that; --pdeathsig from there on.
+UNSHARE = ("unshare", "--mount", "--pid", "--fork", "--kill-child")
+
+# Positional: the image's root, its user and group, its directory, its settings as KEY=value, then its command.
+SANDBOX = """
+set -e
+root=$1 user=$2 group=$3 directory=$4
+shift 4
+mount --bind "$root" "$root"
+mount -o remount,ro,bind "$root"
+mount -t proc proc "$root/proc"
+mount --rbind /dev "$root/dev"
+mount -t tmpfs tmpfs "$root/tmp"
+mount -t tmpfs -o "uid=$user,gid=$group" tmpfs "$root/data"
+exec chroot "$root" setpriv --reuid "$user" --regid "$group" --clear-groups --no-new-privs \
+    --bounding-set=-all --inh-caps=-all --pdeathsig KILL \
+    env --ignore-environment --chdir="$directory" "PORT=$PORT" "UDP_PORT=$UDP_PORT" "$@"
+"""
+
+
+def buildah(*arguments: str | Path) -> str:
+    """What one buildah command printed; on storage of this run's own, the machine's images are not touched."""
+    storage = scratch() / "storage"
+    tool = need("buildah")
+    return run(tool, "--root", storage / "root", "--runroot", storage / "run", "--storage-driver", "vfs", *arguments)
+
+
+@cache
+def container() -> str:
+    """The name of a container from the freshly built image."""
+    for tool in ("buildah", "debootstrap", "unshare", "setpriv"):
+        need(tool)
+    if os.geteuid() != 0:
+        raise SkipTest("needs root")
+    # The base is this machine's own release, and the wheels are of this Python.
+    if platform.freedesktop_os_release()["ID"] != "debian":
+        raise SkipTest("needs Debian")
+    if run("/usr/bin/python3", "--version").split(".")[:2] != run(sys.executable, "--version").split(".")[:2]:
+        raise SkipTest("needs the Python version of this Debian")
+    storage = scratch() / "storage"
+    run(ROOT / ".ci" / "build-image", storage, wheelhouse())
+    return buildah("from", "--signature-policy", storage / "policy.json", "localhost/pitwall").strip()
+
+
+def in_image(*command: str) -> str:
+    """What a command printed that was run in the image, as the image's user."""
+    return buildah("run", "--isolation", "chroot", container(), "--", *command)
+
+
+def image_config() -> dict[str, Any]:
+    """What the image says of itself: User, Env, Cmd, Healthcheck and so on."""
+    container()
+    inspected = json.loads(buildah("inspect", "--type", "image", "localhost/pitwall"))
+    config: dict[str, Any] = inspected["Docker"]["config"]
+    return config
+
+
+class ImageTests(SynchronousTestCase):
+    """What is in the image, and what it says of itself."""
+
+    def test_options(self) -> None:
+        """`twistd pitwall --help` in the image lists the options."""
+        self.assertIn("--udp-port", in_image("twistd", "pitwall", "--help"))
+
+    def test_user_owns_nothing(self) -> None:
+        """The user is a number other than 0, and can write nowhere but in /data."""
+        self.assertRegex(in_image("id"), r"^uid=[1-9]\d*\D")
+        writable = in_image("sh", "-c", "find / -xdev -type d -writable 2> /dev/null || true").splitlines()
+        self.assertEqual(set(writable) - {"/tmp", "/var/tmp", "/run/lock"}, {"/data"})
+
+    def test_nothing_of_the_building(self) -> None:
+        """What only the building needed, sources and wheels, is not in it."""
+        self.assertEqual(in_image("sh", "-c", "ls -d /build /mnt/* 2> /dev/null || true").strip(), "")
+
+    def test_declares_its_doors(self) -> None:
+        """Both ports, the volume, the signal and the health check are declared, the command in exec form."""
+        config = image_config()
+        self.assertEqual(set(config["ExposedPorts"]), {"8081/tcp", "20777/udp"})
+        self.assertEqual(set(config["Volumes"]), {"/data"})
+        self.assertEqual(config["StopSignal"], "SIGTERM")
+        self.assertEqual(config["Healthcheck"]["Test"][0], "CMD")
+        self.assertEqual(config["Cmd"][0], "twistd")
+
+    def test_plugin_cache(self) -> None:
+        """The plugin cache is in the image and younger, in whole seconds as layers keep them, than every plugin."""
+        listed = in_image("sh", "-c", f"cd {PACKAGES}/twisted/plugins && stat -c '%Y %n' *.py dropin.cache")
+        ages = {name: int(seconds) for seconds, name in (line.split() for line in listed.splitlines())}
+        cache_written = ages.pop("dropin.cache")
+        self.assertIn("pitwall_plugin.py", ages)
+        self.assertLess(max(ages.values()), cache_written)
+
+
+class RunningTests(SynchronousTestCase):
+    """The image at work: read-only root, process 1, no capability."""
+
+    def setUp(self) -> None:
+        """A server from the image that has become healthy."""
+        self.config = image_config()
+        root = buildah("mount", container()).strip()
+        user, group = self.config["User"].split(":")
+        what = [*self.config["Env"], *self.config["Cmd"]]
+        self.server = Server(
+            self,
+            [*UNSHARE, "sh", "-c", SANDBOX, "sh", root, user, group, self.config["WorkingDir"], *what],
+            Path(self.mktemp()),
+        )
+        self.server.wait("/api/health", "ok")
+
+    def test_from_datagram_to_answer(self) -> None:
+        """A car's datagram is taken in, worked on by a warm worker, and handed out again."""
+        point = {"track": "barber", "chassis": "GR86-044", "lap": 3, "lapdist_m": 812.5, "speed_kmh": 141.0}
+        self.server.send(json.dumps(point).encode())
+        (taken,) = self.server.wait("/api/recent/10", "recent")["recent"]
+        self.assertEqual(taken, taken | point)
+        self.server.wait("/api/health", "metrics.aggregationsProcessed")
+
+    def test_complains_of_nothing(self) -> None:
+        """Where only /data and /tmp can be written, no line of the log speaks of a file it could not write."""
+        seen = Path(f"/proc/{self._process_1()}/root")
+        can = {path for path in ("data", "tmp", "opt/pitwall", "var/tmp", "run") if os.access(seen / path, os.W_OK)}
+        self.assertEqual(can, {"data", "tmp"})
+        self.assertEqual(os.listdir(seen / "data"), [], "it serves where it may not write here either")
+        self.assertNotRegex(self.server.log(), "(?i)unable to write|read-only|permission denied|traceback")
+
+    def test_health_check(self) -> None:
+        """The image's health check passes while the server is well, also on another port, and fails when it is gone."""
+        check = self.config["Healthcheck"]["Test"][1:]
+        in_image("env", f"PORT={self.server.port}", *check)
+        self.server.stop(self._process_1())
+        self.assertRaises(AssertionError, in_image, "env", f"PORT={self.server.port}", *check)
+
+    def test_docker_stop(self) -> None:
+        """On SIGTERM it ends, and ends well, inside the ten seconds after which `docker stop` kills."""
+        self.assertEqual(self.server.stop(self._process_1(), seconds=5), 0)
+
+    def _process_1(self) -> int:
+        """The server's process as seen from outside: the one child of unshare."""
+        pid = self.server.process.pid
+        return int(Path(f"/proc/{pid}/task/{pid}/children").read_text())

@@ -1,0 +1,128 @@
+"""The Kubernetes manifests: valid by the published schemas, and right for this server."""
+
+from typing import Any
+
+import yaml  # type: ignore[import-untyped]
+from twisted.trial.unittest import SynchronousTestCase
+
+from pitwall.config import SETTINGS, read_settings
+from tests.packaging.shipping import ROOT, need, run
+
+MANIFESTS = ROOT / "k8s"
+
+
+def manifest(name: str) -> dict[str, Any]:
+    """The one object of a manifest file; a second one in it would be an error here."""
+    with (MANIFESTS / name).open() as text:
+        loaded: dict[str, Any] = yaml.safe_load(text)
+    return loaded
+
+
+class SchemaTests(SynchronousTestCase):
+    """A cluster accepts the manifests."""
+
+    def test_each_file_stands_alone(self) -> None:
+        """Deployment and Service each pass the strict schema of Kubernetes: no misspelt or misplaced field."""
+        tool = need("kubernetes-validate")
+        for name in ("deployment.yaml", "service.yaml"):
+            self.assertIn("passed", run(tool, "--strict", MANIFESTS / name))
+
+    def test_any_namespace(self) -> None:
+        """No namespace is written into them, so they go where the user's context points."""
+        for name in ("deployment.yaml", "service.yaml"):
+            self.assertNotIn("namespace", manifest(name)["metadata"])
+
+    def test_kustomization_takes_all(self) -> None:
+        """`kubectl apply -k` brings every manifest there is."""
+        others = {path.name for path in MANIFESTS.glob("*.yaml")} - {"kustomization.yaml"}
+        self.assertEqual(set(manifest("kustomization.yaml")["resources"]), others)
+
+
+class ServiceTests(SynchronousTestCase):
+    """The Service leads the cars and the screens to the pod."""
+
+    def setUp(self) -> None:
+        """Both manifests, read."""
+        self.template = manifest("deployment.yaml")["spec"]["template"]
+        self.service = manifest("service.yaml")["spec"]
+
+    def test_finds_the_pod(self) -> None:
+        """Service and Deployment both select the labels that the pod carries."""
+        labels = self.template["metadata"]["labels"].items()
+        self.assertLessEqual(self.service["selector"].items(), labels)
+        self.assertLessEqual(manifest("deployment.yaml")["spec"]["selector"]["matchLabels"].items(), labels)
+
+    def test_both_doors(self) -> None:
+        """The server's two ports, under the same numbers, each ending at the container's port of that name."""
+        (container,) = self.template["spec"]["containers"]
+        inside = {(port["name"], port["protocol"]): port["containerPort"] for port in container["ports"]}
+        reached = {
+            (port["port"], port["protocol"]): inside[port["targetPort"], port["protocol"]]
+            for port in self.service["ports"]
+        }
+        tcp, udp = read_settings({}, {})["PORT"], read_settings({}, {})["UDP_PORT"]
+        self.assertEqual(reached, {(tcp, "TCP"): tcp, (udp, "UDP"): udp})
+
+
+class PodTests(SynchronousTestCase):
+    """The pod is one PitWall, kept on a short leash."""
+
+    def setUp(self) -> None:
+        """The deployment, read."""
+        self.deployment = manifest("deployment.yaml")["spec"]
+        self.pod = self.deployment["template"]["spec"]
+        (self.container,) = self.pod["containers"]
+
+    def test_never_two_at_once(self) -> None:
+        """A new version waits until the old one is gone, for two would each know half of the race."""
+        self.assertEqual((self.deployment["replicas"], self.deployment["strategy"]), (1, {"type": "Recreate"}))
+
+    def test_pod_security_restricted(self) -> None:
+        """A namespace that enforces the Pod Security Standard `restricted` admits it."""
+        for context in (self.pod["securityContext"], self.container["securityContext"]):
+            self.assertIs(context["runAsNonRoot"], True)
+            self.assertEqual(context["seccompProfile"], {"type": "RuntimeDefault"})
+            self.assertGreater(context["runAsUser"], 0)
+        own = self.container["securityContext"]
+        self.assertIs(own["allowPrivilegeEscalation"], False)
+        self.assertEqual(own["capabilities"], {"drop": ["ALL"]})
+        for forbidden in ("hostNetwork", "hostPID", "hostIPC"):
+            self.assertNotIn(forbidden, self.pod)
+        self.assertFalse([port for port in self.container["ports"] if "hostPort" in port])
+
+    def test_read_only_root(self) -> None:
+        """Only /data and /tmp can be written, and they are volumes of the pod."""
+        self.assertIs(self.container["securityContext"]["readOnlyRootFilesystem"], True)
+        volumes = {volume["name"] for volume in self.pod["volumes"]}
+        mounts = {mount["mountPath"]: mount["name"] for mount in self.container["volumeMounts"]}
+        self.assertEqual(set(mounts), {"/data", "/tmp"})
+        self.assertEqual(set(mounts.values()), volumes)
+
+    def test_no_cluster_credentials(self) -> None:
+        """The server never speaks to the cluster, so it is given no token for it."""
+        self.assertIs(self.pod["automountServiceAccountToken"], False)
+
+    def test_settings(self) -> None:
+        """What it sets are settings of the server; the workers leave one core of the CPU limit to the server itself."""
+        env = {variable["name"]: variable["value"] for variable in self.container["env"]}
+        self.assertLessEqual(set(env), {setting.name for setting in SETTINGS})
+        cores = int(self.container["resources"]["limits"]["cpu"])
+        self.assertEqual(read_settings({}, env)["AGG_WORKERS"], cores - 1)
+
+    def test_resources(self) -> None:
+        """CPU and memory have a request and a limit."""
+        self.assertEqual(
+            {kind: set(amounts) for kind, amounts in self.container["resources"].items()},
+            {"requests": {"cpu", "memory"}, "limits": {"cpu", "memory"}},
+        )
+
+    def test_probes_ask_health(self) -> None:
+        """All three probes ask /api/health on the HTTP port."""
+        for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+            self.assertEqual(self.container[probe]["httpGet"], {"path": "/api/health", "port": "http"})
+
+    def test_a_worker_may_be_replaced(self) -> None:
+        """A worker that hangs costs 5 s: that neither takes the traffic away nor restarts the server."""
+        for probe, seconds in (("readinessProbe", 10), ("livenessProbe", 60)):
+            patience = self.container[probe]["periodSeconds"] * (self.container[probe]["failureThreshold"] - 1)
+            self.assertGreaterEqual(patience, seconds, probe)
