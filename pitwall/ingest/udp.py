@@ -2,8 +2,10 @@
 The UDP door: every datagram becomes points in the hub, or is counted as refused.
 
 Nothing is answered and nothing is logged per datagram. The socket is drained in
-one go and then left alone for 2 ms, which costs a sixth of a wake-up for each
-datagram; its kernel buffer holds what comes meanwhile.
+one go and then left alone for a few milliseconds, which costs a sixth of a
+wake-up for each datagram; its kernel buffer holds what comes meanwhile. While
+datagrams keep coming the socket is looked at by a timer; only a socket that was
+found empty waits for the reactor to say that it is readable.
 """
 
 from __future__ import annotations
@@ -28,8 +30,12 @@ MAX_DATAGRAM = 65507
 #: Datagrams and bytes taken in one go; then other sockets get their turn.
 DRAIN_DATAGRAMS = 1024
 DRAIN_BYTES = 4 << 20
-#: How long a drained socket is left alone [s].
-PAUSE_S = 0.002
+#: How long a drained socket is left alone when much comes, or little room is there [s].
+SHORT_PAUSE_S = 0.002
+#: Up to so many datagrams are little: the pause is then as long as the time between telemetry messages.
+_FEW = 64
+#: A kernel buffer from which such a pause is safe [bytes]; a small one is full after 166 datagrams.
+_ROOMY = 4 << 20
 #: What is asked of the kernel for the socket [bytes]; what it grants is logged.
 WANTED_BUFFER = 32 << 20
 
@@ -78,57 +84,88 @@ class DrainingPort(udp.Port):
         super().__init__(port, protocol, address, MAX_DATAGRAM, reactor)
         self._preexistingSocket = bound
         self._pause: IDelayedCall | None = None
+        self._idle = True  # nothing came lately: the reactor watches the socket
+        #: How long a socket that brought little is left alone [s].
+        self.pause_s = SHORT_PAUSE_S
 
     def doRead(self) -> None:
-        """Take what has come, up to the caps; then leave the socket alone for a while."""
-        recv = self.socket.recv
-        datagrams: list[bytes] = []
-        take = datagrams.append
-        size = 0
-        try:
-            while len(datagrams) < DRAIN_DATAGRAMS and size < DRAIN_BYTES:
-                for _ in range(64):
-                    take(recv(MAX_DATAGRAM))
-                size = sum(map(len, datagrams))
-        except BlockingIOError:
-            self._rest()
-        except OSError:  # an ICMP answer to a socket of an earlier life; the next read tells if there is more
-            self._rest()
-        if datagrams:
-            try:
-                self.protocol.datagramsReceived(datagrams)
-            except Exception:
-                # The reactor would close the port for it.
-                self.log.failure("{count} datagrams were lost to a fault", count=len(datagrams))
+        """The reactor found something in the socket."""
+        self._drain()
 
     def stopListening(self) -> Any:
         """Take what is still in the socket, then close it."""
+        if self.connected:
+            self._cancel()
+            self._drain()
+        self._cancel()
+        return super().stopListening()
+
+    def _drain(self) -> None:
+        """Take what has come, up to the caps, and decide when to look again."""
+        recv = self.socket.recv
+        datagrams: list[bytes] = []
+        take = datagrams.append
+        empty = False
+        try:
+            while len(datagrams) < DRAIN_DATAGRAMS and sum(map(len, datagrams)) < DRAIN_BYTES:
+                for _ in range(64):
+                    take(recv(MAX_DATAGRAM))
+        except BlockingIOError:
+            empty = True
+        except OSError:  # an ICMP answer to a socket of an earlier life; there may be more behind it
+            pass
+        if not datagrams:
+            if self._idle is False:
+                self._idle = True
+                self.startReading()
+            return
+        try:
+            self.protocol.datagramsReceived(datagrams)
+        except Exception:
+            # The reactor would close the port for it.
+            self.log.failure("{count} datagrams were lost to a fault", count=len(datagrams))
+        if not empty:
+            pause = 0.0
+        elif len(datagrams) > _FEW:
+            pause = SHORT_PAUSE_S
+        else:
+            pause = self.pause_s
+        self._look_again(pause)
+
+    def _look_again(self, after_s: float) -> None:
+        if self._idle:
+            self._idle = False
+            self.stopReading()
+        self._pause = self.reactor.callLater(after_s, self._timed_out)
+
+    def _cancel(self) -> None:
         if self._pause is not None:
             self._pause.cancel()
             self._pause = None
-        if self.connected:
-            self.doRead()
-            if self._pause is not None:
-                self._pause.cancel()
-                self._pause = None
-        return super().stopListening()
 
-    def _rest(self) -> None:
-        self.stopReading()
-        self._pause = self.reactor.callLater(PAUSE_S, self._resume)
-
-    def _resume(self) -> None:
+    def _timed_out(self) -> None:
         self._pause = None
-        self.startReading()
+        self._drain()
 
 
 class TelemetryPortService(Service):
-    """Reads a bound UDP socket from start to stop."""
+    """
+    Reads a bound UDP socket from start to stop.
+
+    Args:
+        bound: the socket, non-blocking.
+        protocol: is handed what comes.
+        reactor: reads and waits.
+        pause_s: how long a socket that brought little may be left alone, where the kernel has room [s].
+    """
 
     log = Logger()
 
-    def __init__(self, bound: socket.socket, protocol: TelemetryProtocol, reactor: Any) -> None:
+    def __init__(
+        self, bound: socket.socket, protocol: TelemetryProtocol, reactor: Any, pause_s: float = SHORT_PAUSE_S
+    ) -> None:
         self._socket = bound
+        self._pause_s = pause_s
         self._port = DrainingPort(bound, protocol, reactor)
 
     def privilegedStartService(self) -> None:
@@ -138,6 +175,8 @@ class TelemetryPortService(Service):
         self.log.info(
             "UDP port {port}, kernel buffer {granted} bytes", port=self._socket.getsockname()[1], granted=granted
         )
+        if granted >= _ROOMY:
+            self._port.pause_s = self._pause_s
         self._port.startListening()
 
     def stopService(self) -> Any:

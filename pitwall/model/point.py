@@ -42,7 +42,18 @@ class Point(Struct, gc=False):
 assert Point.__struct_fields__[3:] == tuple(channel.name for channel in CORE)
 
 
+def moment_at(epoch_s: float) -> datetime:
+    """A moment [s since 1970] in UTC; whole milliseconds, for that is what clients are told."""
+    moment = datetime.fromtimestamp(epoch_s, UTC)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def iso_text(moment: datetime) -> str:
+    """A moment in UTC as ISO 8601 text with milliseconds, or with microseconds where it has them."""
+    timespec = "microseconds" if moment.microsecond % 1000 else "milliseconds"
+    return moment.isoformat(timespec=timespec).replace("+00:00", "Z")
+
+
 def iso_utc(epoch_s: float) -> str:
     """A moment [s since 1970] as ISO 8601 UTC text with milliseconds."""
-    moment = datetime.fromtimestamp(epoch_s, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+    return iso_text(moment_at(epoch_s))

@@ -105,11 +105,11 @@ def _track(name: str, entry: Any) -> Track:
         start_m, end_m = _metres(row.get("start_m"), f"{where}: start_m"), _metres(row.get("end_m"), f"{where}: end_m")
         if abs(start_m - reached_m) > 0.5:
             raise TrackFileError(f"{where}: start_m is {start_m}, wanted {reached_m}, where the last one ends")
-        if end_m <= start_m:
-            raise TrackFileError(f"{where}: end_m is {end_m}, wanted more than its start_m, {start_m}")
+        if end_m <= reached_m:
+            raise TrackFileError(f"{where}: end_m is {end_m}, wanted more than where it starts, {reached_m}")
         sectors.append(Sector(str(row.get("name", f"S{index + 1}")), reached_m, end_m))
         reached_m = end_m
-    if abs(reached_m - total_m) > 0.5:
+    if abs(reached_m - total_m) > 0.5 or total_m <= sectors[-1].start_m:
         raise TrackFileError(f"{name}: the sectors end at {reached_m} m, wanted total_m, {total_m}")
     sectors[-1] = sectors[-1]._replace(end_m=total_m)
     aliases = entry.get("aliases", [])
@@ -121,6 +121,10 @@ def _track(name: str, entry: Any) -> Track:
 def _metres(value: Any, where: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TrackFileError(f"{where} is {value!r:.40}, wanted metres")
-    if not math.isfinite(value):
-        raise TrackFileError(f"{where} is {value}, wanted a finite number of metres")
-    return float(value)
+    try:
+        metres = float(value)
+    except OverflowError:  # an integer of more than 308 digits
+        metres = math.inf
+    if not math.isfinite(metres):
+        raise TrackFileError(f"{where} is {metres}, wanted a finite number of metres")
+    return metres

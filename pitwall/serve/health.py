@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 from pitwall.hub import Hub
@@ -40,15 +41,26 @@ class Health:
         doors: each says by ``open`` whether it takes anything.
         udp: says by ``kernel_drops()`` what the kernel dropped.
         demo: whether the points are a demo's.
+        buckets: what is read from S3, one or none; a failing one does not make the server unwell.
     """
 
-    def __init__(self, hub: Hub, broadcaster: Broadcaster, aggregation: Any, doors: Any, udp: Any, demo: bool) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        broadcaster: Broadcaster,
+        aggregation: Any,
+        doors: Any,
+        udp: Any,
+        demo: bool,
+        buckets: Sequence[Any] = (),
+    ) -> None:
         self._hub = hub
         self._broadcaster = broadcaster
         self._aggregation = aggregation
         self._doors = doors
         self._udp = udp
         self._demo = demo
+        self._buckets = buckets
         self.rate = RateMeter()
 
     def sample(self, now: float) -> None:
@@ -79,6 +91,8 @@ class Health:
             "accepted": dict(ledger.accepted),
             "refused": refused_by_door(ledger.refused),
         }
+        for bucket in self._buckets:
+            metrics["s3"] = bucket.figures()
         return well, {"ok": well, "now": iso_utc(now), "demo": self._demo, "metrics": metrics}
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from pitwall.model.channels import MAX_NAME
+
 
 class WireError(ValueError):
     """
@@ -11,8 +13,8 @@ class WireError(ValueError):
 
     Attributes:
         reason: one of the short stable words below, for counting.
-        field: the field at fault, by the name it was sent under; None for the whole.
-        message: what was seen and what was wanted, safe to print.
+        field: the field at fault, by the name it was sent under, cut to the length of a name; None for the whole.
+        message: what was seen and what was wanted; ASCII, safe to print.
     """
 
     #: Every reason there is, and what it says.
@@ -32,12 +34,16 @@ class WireError(ValueError):
         "too_many_fields": "more fields than a point may have",
         "bad_time": "meta_time is no ISO 8601 time",
         "too_deep": "JSON nested too deeply",
+        "bad_gzip": "a gzip object that is broken",
     }
 
     def __init__(self, reason: str, message: str, field: str | None = None) -> None:
+        # A vendor's name for a field may have characters that turn a terminal's line around.
+        message = message.encode("ascii", "backslashreplace").decode()
         super().__init__(message)
         self.reason = reason
-        self.field = field
+        # A lone surrogate, which JSON can smuggle in, could not be encoded in an answer.
+        self.field = None if field is None else field[:MAX_NAME].encode("utf-8", "backslashreplace").decode()
         self.message = message
 
 

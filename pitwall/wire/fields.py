@@ -16,8 +16,17 @@ from typing import Any
 
 import msgspec
 
-from pitwall.model.channels import ALIASES, CHANNELS, MAX_FIELDS, MAX_NAME, MAX_TEXT, Channel
-from pitwall.model.point import Point, iso_utc
+from pitwall.model.channels import (
+    ALIASES,
+    CHANNELS,
+    MAX_FIELDS,
+    MAX_NAME,
+    MAX_POINT,
+    MAX_TEXT,
+    TEXT_ALIASES,
+    Channel,
+)
+from pitwall.model.point import Point, iso_text, moment_at
 from pitwall.wire.errors import WireError, shown
 
 _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d{1,4})?", re.ASCII)
@@ -37,7 +46,8 @@ def canonical(sent: Mapping[str, Any], received_at: float) -> tuple[Point, bytes
     ``meta_time`` becomes ``received_at`` [s since 1970].
 
     Returns:
-        The point, the JSON that clients get, and the names of its vendor fields.
+        The point, the JSON that clients get, and the names of its vendor fields
+        (an alias that stayed is none: alone, it must go on to mean its channel).
 
     Raises:
         WireError: what is wrong, and with which field.
@@ -48,9 +58,9 @@ def canonical(sent: Mapping[str, Any], received_at: float) -> tuple[Point, bytes
     vendor: list[str] = []
     for name, value in sent.items():
         known = ALIASES.get(name, name)
-        if known != name and (known in sent or known in clean):
+        if known != name and (sent.get(known) is not None or known in clean):
             known = name
-        if value is None and (known in CHANNELS or known in ("meta_time", "raw_source")):
+        if value is None and (known in CHANNELS or known in TEXT_ALIASES):
             continue
         channel = CHANNELS.get(known)
         if channel is not None:
@@ -62,20 +72,21 @@ def canonical(sent: Mapping[str, Any], received_at: float) -> tuple[Point, bytes
         elif known == "raw_source":
             clean[known] = text(value, name, MAX_TEXT)
         else:
-            clean[_vendor_name(name)] = _scalar(value, name)
-            vendor.append(name)
+            known = _vendor_name(name)  # before its value: an error there prints the name
+            clean[known] = _scalar(value, name)
+            if name not in ALIASES:
+                vendor.append(name)
     for name in _IDENTITY:
         if not clean.get(name):
             raise WireError("missing_field", f"{name} is missing", name)
     moment = clean.pop("meta_time", None)
     if moment is None:
-        moment = datetime.fromtimestamp(received_at, UTC)
+        moment = moment_at(received_at)
     point = Point(meta_time=moment, **{name: value for name, value in clean.items() if name in _POINT_FIELDS})
-    relayed = {"meta_time": _iso(moment), **clean}
-    try:
-        return point, msgspec.json.encode(relayed), vendor
-    except UnicodeEncodeError:
-        raise WireError("bad_text", "a lone surrogate, which is no character") from None
+    relayed = msgspec.json.encode({"meta_time": iso_text(moment), **clean})
+    if len(relayed) > MAX_POINT:
+        raise WireError("too_long", f"the point has {len(relayed)} bytes, wanted {MAX_POINT} at most")
+    return point, relayed, vendor
 
 
 _POINT_FIELDS = frozenset(Point.__struct_fields__)
@@ -148,7 +159,7 @@ def _scalar(value: Any, name: str) -> Any:
 
 def _vendor_name(name: str) -> str:
     if not 0 < len(name) <= MAX_NAME:
-        raise WireError("bad_name", f"a field name has {len(name)} characters, wanted 1 to {MAX_NAME}", name[:MAX_NAME])
+        raise WireError("bad_name", f"a field name has {len(name)} characters, wanted 1 to {MAX_NAME}", name)
     if name in _FORBIDDEN_NAMES or _CONTROL.search(name):
         raise WireError("bad_name", f"{shown(name)} is not allowed as a field name", name)
     return name
@@ -166,9 +177,3 @@ def _time(value: Any, name: str) -> datetime:
             else:
                 return moment
     raise WireError("bad_time", f"{name} is {shown(value)}, wanted an ISO 8601 time", name)
-
-
-def _iso(moment: datetime) -> str:
-    if moment.microsecond % 1000:
-        return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    return iso_utc(moment.timestamp())

@@ -17,14 +17,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
-from typing import Annotated, Any, NamedTuple, NoReturn
+from datetime import datetime
+from typing import Annotated, Any, NamedTuple, NoReturn, Self
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from pitwall.model.channels import CHANNELS, CORE, EXTRA, MAX_NAME, MAX_TEXT, Channel
-from pitwall.model.point import Point, iso_utc
+from pitwall.model.channels import CHANNELS, CORE, EXTRA, MAX_NAME, MAX_POINT, MAX_TEXT, Channel
+from pitwall.model.point import Point, iso_text, moment_at
 from pitwall.wire.errors import WireError, shown
 from pitwall.wire.fields import canonical
 
@@ -43,6 +43,12 @@ class Refusal(NamedTuple):
 
     row: int
     error: WireError
+
+    @classmethod
+    def of(cls, row: int, error: WireError) -> Self:
+        """A refusal for an error that was caught; its traceback, which would hold the whole batch, is let go."""
+        error.__traceback__ = error.__context__ = None
+        return cls(row, error)
 
 
 class Decoded(NamedTuple):
@@ -76,8 +82,7 @@ class PointDecoder:
         """
         decoded = Decoded([], [], [])
         points, clean, refused = decoded
-        # One scan of the joined bytes is cheaper than three scans of each message.
-        decode = self._decode if _plain(b"".join(raws)) else _never
+        decode = self._decode if _all_plain(raws) else _never
         for index, raw in enumerate(raws):
             try:
                 point = decode(raw)
@@ -109,7 +114,7 @@ class PointDecoder:
             raise json_error(error) from None
         if not parts:
             raise WireError("empty", "an empty array, wanted points")
-        if _plain(body):
+        if _all_plain(parts):
             try:
                 points = self._decode_list(body)
             except DECODE_ERRORS:
@@ -134,9 +139,9 @@ class PointDecoder:
             else:
                 if point.meta_time is not UNSET:
                     return point, raw
-                point.meta_time = datetime.fromtimestamp(received_at, UTC)
+                point.meta_time = moment = moment_at(received_at)
                 start = raw.index(b"{") + 1
-                stamp = f'{{"meta_time":"{iso_utc(received_at)}",'.encode()
+                stamp = f'{{"meta_time":"{iso_text(moment)}",'.encode()
                 return point, stamp + raw[start:]
         point, clean, vendor = canonical(json_object(raw), received_at)
         if vendor:
@@ -147,7 +152,7 @@ class PointDecoder:
         try:
             point, clean = self.one(raw, received_at)
         except WireError as error:
-            decoded.refused.append(Refusal(index, error))
+            decoded.refused.append(Refusal.of(index, error))
         else:
             decoded.points.append(point)
             decoded.raws.append(clean)
@@ -158,7 +163,7 @@ class PointDecoder:
             return
         fresh = False
         for name in names:
-            if name in self._learnt or len(self._learnt) >= MAX_VENDOR_NAMES or not name.isascii():
+            if name in self._learnt or len(self._learnt) >= MAX_VENDOR_NAMES or not _learnable(name):
                 continue
             if len(self._candidates) >= _CANDIDATES:
                 self._candidates.clear()
@@ -236,14 +241,29 @@ def _with_nan(raw: bytes) -> Any:
     if b"NaN" not in raw and b"Infinity" not in raw:
         return None
     try:
-        return json.loads(raw)
+        return json.loads(raw.decode("utf-8"))
     except (ValueError, RecursionError):
         return None
 
 
 def _plain(raw: bytes) -> bool:
-    """Printable ASCII (and blanks, but no line feed) without escapes: safe to relay when it decodes."""
+    """Whether it is safe to relay when it decodes: printable ASCII and blanks, no escapes, not too long."""
+    return len(raw) <= MAX_POINT and _printable(raw)
+
+
+def _all_plain(raws: Sequence[bytes]) -> bool:
+    """Whether each of them is plain; one scan of the joined bytes is cheaper than three scans of each."""
+    joined = b"".join(raws)
+    return _printable(joined) and (len(joined) <= MAX_POINT or max(map(len, raws)) <= MAX_POINT)
+
+
+def _printable(raw: bytes) -> bool:
     return raw.isascii() and b"\\" not in raw and b"\n" not in raw and b"\r" not in raw and b"\x7f" not in raw
+
+
+def _learnable(name: str) -> bool:
+    """Whether a name can stand in plain JSON."""
+    return name.isascii() and '"' not in name and "\\" not in name
 
 
 def _never(raw: bytes) -> NoReturn:

@@ -42,14 +42,19 @@ def array_slices(body: bytes) -> Iterator[list[bytes]]:
     start = 0
     while start < len(inner):
         end, following = _cut(inner, start)
+        step = 1
         while True:
             try:
                 elements = _split(b"[%b]" % inner[start:end])
                 break
             except DECODE_ERRORS as error:
-                if end == len(inner) or end - start > LONGEST_POINT:
+                if end == len(inner):
                     raise json_error(error) from None
-                end, following = _cut(inner, start, end)
+                if end - start > LONGEST_POINT:
+                    raise WireError("too_long", f"an element of over {LONGEST_POINT} bytes, wanted points") from None
+                # Ever further on, lest an element full of such marks is read anew at each of them.
+                end, following = _cut(inner, start, end + step)
+                step *= 2
         yield list(map(bytes, elements))
         start = following
 

@@ -19,11 +19,14 @@ from pitwall.wire.errors import WireError
 from pitwall.wire.points import Decoded, PointDecoder, Refusal
 
 _FEWEST_CSV_FIELDS = 6
+# Reasons for which lines that begin with a brace may be several objects.
+_NO_OBJECT = frozenset(("not_json", "not_utf8", "too_deep"))
 _BLANK = b" \t\r\n"
 _TEXTS = 3
-# What most lines are: three plain texts, then numbers that JSON takes as they are.
+# What most lines are: three plain texts, without blanks around them, then numbers that JSON takes as they are.
+_TEXT = rb"[!#-+\--\[\]-~]+(?: +[!#-+\--\[\]-~]+)*"
 _NUMBER = rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?"
-_PLAIN_LINE = re.compile(rb"[ !#-+\--\[\]-~]+," * _TEXTS + _NUMBER + rb"(?:," + _NUMBER + rb"){2,7}")
+_PLAIN_LINE = re.compile((_TEXT + rb",") * _TEXTS + _NUMBER + rb"(?:," + _NUMBER + rb"){2,7}")
 # The JSON of a line by its number of fields.
 _TEMPLATES = {
     count: b"{%s}"
@@ -57,13 +60,13 @@ def decode_document(decoder: PointDecoder, raw: bytes, received_at: float) -> De
             try:
                 point, clean = decoder.one(body, received_at)
             except WireError as error:
-                if error.reason != "not_json":
+                if error.reason not in _NO_OBJECT:
                     raise
             else:
                 return Decoded([point], [clean], [])
         return _rows([line for line in body.split(b"\n") if line.strip(_BLANK)], received_at, decoder)
     except WireError as error:
-        return Decoded([], [], [Refusal(0, error)])
+        return Decoded([], [], [Refusal.of(0, error)])
 
 
 def csv_object(line: bytes) -> bytes:
@@ -71,7 +74,7 @@ def csv_object(line: bytes) -> bytes:
     The JSON object for one CSV line.
 
     Raises:
-        WireError: not UTF-8, or not six to eleven fields.
+        WireError: not UTF-8, no CSV, or not six to eleven fields.
     """
     if _PLAIN_LINE.fullmatch(line):
         fields = line.split(b",")
@@ -80,7 +83,10 @@ def csv_object(line: bytes) -> bytes:
         content = line.decode("utf-8")
     except UnicodeDecodeError as error:
         raise WireError("not_utf8", f"byte {error.start} is not UTF-8") from None
-    values = next(csv.reader([content])) if '"' in content else content.split(",")
+    try:
+        values = next(csv.reader([content])) if '"' in content else content.split(",")
+    except csv.Error as error:  # a carriage return between fields, or a field of over 131,072 characters
+        raise WireError("csv_fields", f"no CSV line: {str(error)[:60]}") from None
     if not _FEWEST_CSV_FIELDS <= len(values) <= len(CSV_FIELDS):
         if len(values) == 1:
             raise WireError("not_json", "neither a JSON object nor a CSV line")
@@ -95,9 +101,9 @@ def _rows(lines: Sequence[bytes], received_at: float, decoder: PointDecoder) -> 
     for index, line in enumerate(lines):
         row = line.strip(_BLANK)
         try:
-            point, clean = decoder.one(row if row[:1] in b'{"' else csv_object(row), received_at)
+            point, clean = decoder.one(row if row[:1] == b"{" else csv_object(row), received_at)
         except WireError as error:
-            decoded.refused.append(Refusal(index, error))
+            decoded.refused.append(Refusal.of(index, error))
         else:
             decoded.points.append(point)
             decoded.raws.append(clean)

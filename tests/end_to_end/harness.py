@@ -110,7 +110,8 @@ class Server:
 
     def connect(self, **options: Any) -> ClientConnection:
         """A WebSocket client."""
-        client: ClientConnection = connect(f"ws://127.0.0.1:{self.port}/ws/realtime", max_size=None, proxy=None, **options)
+        url = f"ws://127.0.0.1:{self.port}/ws/realtime"
+        client: ClientConnection = connect(url, max_size=None, proxy=None, **options)
         return client
 
     def workers(self) -> list[int]:
