@@ -99,7 +99,8 @@ def _path_of_websocket(name: str, text: str) -> str:
 
 def _file(name: str, text: str) -> str:
     path = Path(text).absolute()
-    if not path.is_file() or not os.access(path, os.R_OK):
+    # Not Path.is_file, which raises for a directory that may not be entered.
+    if not os.path.isfile(path) or not os.access(path, os.R_OK):
         raise SettingError(f"{name} is {text}, wanted a file that can be read")
     return str(path)
 
@@ -115,7 +116,7 @@ def _track_file(name: str, text: str) -> str:
 
 def _directory(name: str, text: str) -> str:
     path = Path(text).absolute()
-    if not path.is_dir() or not os.access(path, os.W_OK):
+    if not os.path.isdir(path) or not os.access(path, os.W_OK):
         raise SettingError(f"{name} is {text}, wanted a directory that can be written to")
     return str(path)
 

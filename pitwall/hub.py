@@ -8,8 +8,8 @@ reactor: whoever calls says what time it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from pitwall.ledger import Ledger
 from pitwall.model.point import Point
@@ -39,20 +39,22 @@ class CarTable:
         self.most = most
         self.evicted = 0
         self.heard_at: dict[int, float] = {}
-        self._numbers = _Numbers(self._add)
+        self._numbers: dict[tuple[str, str], int] = {}
         self._by_number: dict[int, Car] = {}
         self._last_number = -1
-        self._now = 0.0
 
     def __len__(self) -> int:
         return len(self._by_number)
 
-    def numbers(self, names: Iterable[tuple[str, str]], now: float) -> list[int]:
+    def numbers(self, names: Sequence[tuple[str, str]], now: float) -> list[int]:
         """The number of the car of each (track, chassis); a new car gets the next one."""
-        self._now = now
-        found = list(map(self._numbers.__getitem__, names))
-        for number in set(found):
-            self.heard_at[number] = now
+        found: list[Any] = list(map(self._numbers.get, names))
+        heard = set(found)
+        # Before anything is evicted, so that no car loses its place while it speaks.
+        self.heard_at.update(dict.fromkeys(heard - {None}, now))
+        if None in heard:
+            pairs = zip(names, found, strict=True)
+            found = [self._add(name, now) if number is None else number for name, number in pairs]
         return found
 
     def since(self, number: int) -> list[Car]:
@@ -68,28 +70,20 @@ class CarTable:
         """The highest number given; -1 before there is one."""
         return self._last_number
 
-    def _add(self, name: tuple[str, str]) -> int:
+    def _add(self, name: tuple[str, str], now: float) -> int:
+        if name in self._numbers:  # a moment ago, in the same batch
+            return self._numbers[name]
         if len(self._by_number) >= self.most:
-            silent = min(self._by_number, key=lambda number: self.heard_at.get(number, self._now))
+            silent = min(self.heard_at, key=self.heard_at.__getitem__)
+            del self.heard_at[silent]
             gone = self._by_number.pop(silent)
             del self._numbers[gone.track, gone.chassis]
-            self.heard_at.pop(silent, None)
             self.evicted += 1
         self._last_number += 1
         self._by_number[self._last_number] = Car(self._last_number, *name)
+        self._numbers[name] = self._last_number
+        self.heard_at[self._last_number] = now
         return self._last_number
-
-
-class _Numbers(dict[tuple[str, str], int]):
-    """Car numbers by (track, chassis); one that is asked for and missing is added."""
-
-    def __init__(self, add: Callable[[tuple[str, str]], int]) -> None:
-        super().__init__()
-        self._add = add
-
-    def __missing__(self, name: tuple[str, str]) -> int:
-        number = self[name] = self._add(name)
-        return number
 
 
 class Hub:
@@ -149,5 +143,5 @@ class Hub:
         staged, self._staged = self._staged, []
         for start in range(0, len(staged), self.rows.capacity):
             columns = columns_of(staged[start : start + self.rows.capacity])
-            numbers = self.cars.numbers(zip(columns[0], columns[1], strict=True), self.newest_at)
+            numbers = self.cars.numbers(list(zip(columns[0], columns[1], strict=True)), self.newest_at)
             self.rows.write(pack_rows(columns, numbers, self.rows.published + 1))

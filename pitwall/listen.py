@@ -7,6 +7,7 @@ the reactor when the service starts.
 
 from __future__ import annotations
 
+import errno
 import resource
 import socket
 from typing import Any
@@ -25,9 +26,7 @@ def bind_tcp(host: str, port: int) -> socket.socket:
     Raises:
         ListenError: the port is in use, not allowed, or the host is no address of this machine.
     """
-    bound = _bind(socket.SOCK_STREAM, host, port, "PORT", "TCP")
-    bound.listen(1024)
-    return bound
+    return _bind(socket.SOCK_STREAM, host, port, "PORT", "TCP")
 
 
 def bind_udp(host: str, port: int) -> socket.socket:
@@ -44,18 +43,32 @@ def _bind(kind: socket.SocketKind, host: str, port: int, setting: str, protocol:
     try:
         family, _, _, _, address = socket.getaddrinfo(host or "0.0.0.0", port, type=kind, flags=socket.AI_PASSIVE)[0]
     except OSError as error:
-        raise ListenError(f"HOST is {host}, wanted an address of this machine: {error.strerror or error}") from None
-    bound = socket.socket(family, kind)
+        raise _not_ours(host, error) from None
+    except UnicodeError:  # a part of the name is empty or over 63 characters
+        raise ListenError(f"HOST is {host}, wanted an address of this machine: not a host's name") from None
     try:
+        bound = socket.socket(family, kind)
+    except OSError as error:
+        raise _not_ours(host, error) from None
+    try:
+        bound.setblocking(False)
         if kind is socket.SOCK_STREAM:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.setblocking(False)
         bound.bind(address)
+        if kind is socket.SOCK_STREAM:
+            # May fail as well: two sockets can be bound to a port as long as neither listens.
+            bound.listen(1024)
     except OSError as error:
         bound.close()
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise _not_ours(host, error) from None
         what = f"{setting} is {port}, and {protocol} port {port} can't be had: {error.strerror}"
         raise ListenError(what) from None
     return bound
+
+
+def _not_ours(host: str, error: OSError) -> ListenError:
+    return ListenError(f"HOST is {host}, wanted an address of this machine: {error.strerror or error}")
 
 
 class AdoptedPortService(Service):

@@ -87,7 +87,7 @@ class PointDecoder:
             try:
                 point = decode(raw)
                 if point.meta_time is UNSET:
-                    point, raw = self.one(raw, received_at)
+                    raw = _stamped(point, raw, received_at)
             except DECODE_ERRORS:
                 if otherwise is None:
                     self._careful(index, raw, received_at, decoded)
@@ -137,12 +137,7 @@ class PointDecoder:
             except DECODE_ERRORS:
                 pass
             else:
-                if point.meta_time is not UNSET:
-                    return point, raw
-                point.meta_time = moment = moment_at(received_at)
-                start = raw.index(b"{") + 1
-                stamp = f'{{"meta_time":"{iso_text(moment)}",'.encode()
-                return point, stamp + raw[start:]
+                return point, raw if point.meta_time is not UNSET else _stamped(point, raw, received_at)
         point, clean, vendor = canonical(json_object(raw), received_at)
         if vendor:
             self._consider(vendor)
@@ -259,6 +254,13 @@ def _all_plain(raws: Sequence[bytes]) -> bool:
 
 def _printable(raw: bytes) -> bool:
     return raw.isascii() and b"\\" not in raw and b"\n" not in raw and b"\r" not in raw and b"\x7f" not in raw
+
+
+def _stamped(point: Point, raw: bytes, received_at: float) -> bytes:
+    """The JSON of a point that had no ``meta_time`` and now, like the point, has that of its arrival."""
+    point.meta_time = moment = moment_at(received_at)
+    start = raw.index(b"{") + 1
+    return b'{"meta_time":"%b",%b' % (iso_text(moment).encode(), raw[start:])
 
 
 def _learnable(name: str) -> bool:
