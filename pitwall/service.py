@@ -32,6 +32,7 @@ from pitwall.rows import SharedRows
 from pitwall.serve.broadcast import Broadcaster, Pace
 from pitwall.serve.health import Health
 from pitwall.serve.origins import OriginPolicy
+from pitwall.serve.quickpost import QuickPost
 from pitwall.serve.rest import RestAPI, Root, WebSocketDoor
 from pitwall.serve.site import BoundedSite
 from pitwall.serve.websocket import TelemetryFactory
@@ -94,6 +95,7 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
         WebSocketResource(screens), origins, lambda: len(broadcaster.clients), settings["MAX_CONNECTIONS"]
     )
     site = BoundedSite(Root(api, settings["WS_PATH"], websocket), reactor, settings["MAX_BODY"])
+    site.quick = QuickPost(ingest.take).answer
     http_door = AdoptedPortService(tcp, site, reactor)
     doors.append(http_door)
 

@@ -19,11 +19,11 @@ from twisted.internet.task import Cooperator
 from pitwall.hub import Hub
 from pitwall.wire.errors import WireError
 from pitwall.wire.points import Decoded, PointDecoder, Refusal
-from pitwall.wire.slices import array_slices
-from pitwall.wire.text import decode_document
+from pitwall.wire.slices import LONGEST_POINT, array_slices
 
-#: A body up to this size is decoded at once, a larger one in slices [bytes].
+#: An array up to this size, and of so many objects, is decoded at once, a larger one in slices [bytes].
 _AT_ONCE = 300_000
+_OBJECTS_AT_ONCE = 2000
 #: Rows decoded before the reactor gets its turn, some 3 ms.
 _ROWS_A_SLICE = 1000
 #: How many refused rows an answer lists.
@@ -84,24 +84,33 @@ class IngestDoor:
             request.setResponseCode(415)
             seen = media_type[:60].decode("ascii", "replace")
             return json.encode({"ok": False, "error": f"Content-Type is {seen!a}, wanted application/json"})
-        body = request.content.getvalue()
-        if len(body) <= _AT_ONCE or not body.lstrip(b" \t\r\n").startswith(b"["):
+        body = _bare(request.content.getvalue())
+        if not _is_long(body):
             return _answered(request, self.take(body))
         report = Report()
         steps: Deferred[Any] = self._cooperator.cooperate(self._steps(body, report)).whenDone()
         return steps.addCallback(lambda _: _answered(request, report.answer()))
 
     def take(self, body: bytes) -> tuple[int, bytes]:
-        """Take a body in at one go; returns the status and the JSON of the answer."""
+        """Take a point or an array in at one go; returns the status and the JSON of the answer."""
         report = Report()
         received_at = self._clock.seconds()
-        if body[:1] in b'[{"' or body.lstrip(b" \t\r\n")[:1] in b"[{":
-            decoded = decode_document(self._decoder, body, received_at)
-        else:
-            error = WireError("not_json", "neither a JSON object nor an array")
-            decoded = Decoded([], [], [Refusal(0, error)])
+        try:
+            decoded = self._decode(_bare(body), received_at)
+        except WireError as error:
+            decoded = Decoded([], [], [Refusal.of(0, error)])
         self._publish(decoded, report, received_at)
         return report.answer()
+
+    def _decode(self, body: bytes, received_at: float) -> Decoded:
+        if not body:
+            raise WireError("empty", "nothing in it")
+        if body.startswith(b"["):
+            return self._decoder.array(body, received_at)
+        if len(body) > LONGEST_POINT:
+            raise WireError("too_long", f"a point of {len(body)} bytes, wanted at most {LONGEST_POINT}")
+        point, raw = self._decoder.one(body, received_at)
+        return Decoded([point], [raw], [])
 
     def _steps(self, body: bytes, report: Report) -> Iterator[None]:
         try:
@@ -113,7 +122,7 @@ class IngestDoor:
                     report.rows += len(rows)
                     yield
         except WireError as error:
-            self._publish(Decoded([], [], [Refusal(0, error)]), report, 0.0)
+            self._publish(Decoded([], [], [Refusal.of(0, error)]), report, 0.0)
 
     def _publish(self, decoded: Decoded, report: Report, received_at: float) -> None:
         for refusal in decoded.refused:
@@ -121,6 +130,16 @@ class IngestDoor:
             report.refuse(refusal)
         report.accepted += len(decoded.points)
         self._hub.publish("http", decoded.points, decoded.raws, received_at)
+
+
+def _bare(body: bytes) -> bytes:
+    """A body without a byte order mark and the blanks around it."""
+    return body.removeprefix(b"\xef\xbb\xbf").strip(b" \t\r\n")
+
+
+def _is_long(body: bytes) -> bool:
+    """Whether the reactor must have its turn before all of it is decoded."""
+    return body.startswith(b"[") and (len(body) > _AT_ONCE or body.count(b"{") > _OBJECTS_AT_ONCE)
 
 
 def _answered(request: Any, answer: tuple[int, bytes]) -> bytes:

@@ -30,6 +30,8 @@ MAX_DATAGRAM = 65507
 #: Datagrams and bytes taken in one go; then other sockets get their turn.
 DRAIN_DATAGRAMS = 1024
 DRAIN_BYTES = 4 << 20
+#: How often at the end: what a full buffer holds, but a sender that goes on must not hold the end back.
+_LAST_DRAINS = 64
 #: How long a drained socket is left alone when much comes, or little room is there [s].
 SHORT_PAUSE_S = 0.002
 #: Up to so many datagrams are little: the pause is then as long as the time between telemetry messages.
@@ -95,13 +97,15 @@ class DrainingPort(udp.Port):
     def stopListening(self) -> Any:
         """Take what is still in the socket, then close it."""
         if self.connected:
-            self._cancel()
-            self._drain()
+            for _ in range(_LAST_DRAINS):
+                self._cancel()
+                if self._drain():
+                    break
         self._cancel()
         return super().stopListening()
 
-    def _drain(self) -> None:
-        """Take what has come, up to the caps, and decide when to look again."""
+    def _drain(self) -> bool:
+        """Take what has come, up to the caps, and decide when to look again; returns whether that was all."""
         recv = self.socket.recv
         datagrams: list[bytes] = []
         take = datagrams.append
@@ -118,7 +122,7 @@ class DrainingPort(udp.Port):
             if self._idle is False:
                 self._idle = True
                 self.startReading()
-            return
+            return empty
         try:
             self.protocol.datagramsReceived(datagrams)
         except Exception:
@@ -131,6 +135,7 @@ class DrainingPort(udp.Port):
         else:
             pause = self.pause_s
         self._look_again(pause)
+        return empty
 
     def _look_again(self, after_s: float) -> None:
         if self._idle:

@@ -9,7 +9,7 @@ makes many clients cheap.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall
@@ -123,11 +123,17 @@ class Broadcaster:
 
     def _cut(self, first: int, last: int) -> list[Frame]:
         raws = self.hub.ring.between(first, last)
-        size = sum(map(len, raws)) + len(raws)
-        each = len(raws) if size <= MESSAGE_BYTES else max(1, len(raws) * MESSAGE_BYTES // size)
         frames = []
-        for start in range(0, len(raws), each):
-            part = raws[start : start + each]
-            payload = telemetry_update(self.hub.epoch, first + start, part)
-            frames.append(Frame(payload, first + start, first + start + len(part) - 1, self._flushed_at))
+        start = size = 0
+        if sum(map(len, raws)) + len(raws) > MESSAGE_BYTES:
+            for index, raw in enumerate(raws):
+                size += len(raw) + 1
+                if size > MESSAGE_BYTES and index > start:
+                    frames.append(self._framed(first + start, raws[start:index]))
+                    start, size = index, len(raw) + 1
+        frames.append(self._framed(first + start, raws[start:]))
         return frames
+
+    def _framed(self, first_seq: int, raws: Sequence[bytes]) -> Frame:
+        payload = telemetry_update(self.hub.epoch, first_seq, raws)
+        return Frame(payload, first_seq, first_seq + len(raws) - 1, self._flushed_at)

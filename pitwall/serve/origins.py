@@ -33,7 +33,8 @@ class OriginPolicy:
             return True
         origin = origin.strip().lower()
         if self._allowed:
-            return origin in self._allowed or f"{origin.rpartition(':')[0]}:*" in self._allowed
+            any_port = (f"{origin}:*", f"{origin.rpartition(':')[0]}:*")
+            return origin in self._allowed or not self._allowed.isdisjoint(any_port)
         name = _hostname(origin)
         return name is not None and (name in _LOCAL or name == _hostname(f"http://{host}"))
 

@@ -157,12 +157,15 @@ class Root(Resource):
             return error_body("not an HTTP method")
         if request.method == b"OPTIONS":
             return self._options(request)
+        if not _routable(request):
+            request.setResponseCode(400)
+            return error_body("wanted a path from / on and a Host header, both in UTF-8")
         if request.path == self._ws_path:
             return self._websocket.render(request)
         try:
             return self._klein.render(request)
         except Exception:
-            # Klein decodes and binds what the client sent before its error handlers are in place.
+            # Klein binds the Host header before its error handlers are in place.
             request.setResponseCode(400)
             return error_body("not a request this server takes")
 
@@ -216,6 +219,16 @@ class WebSocketDoor(Resource):
         request.channel.site.channels.discard(request.channel)
         self._websocket.render(request)
         return NOT_DONE_YET
+
+
+def _routable(request: Any) -> bool:
+    """Whether Klein can make sense of it; else it would log a traceback and answer in plain text."""
+    try:
+        b"/".join(request.postpath).decode()
+        request.getRequestHostname().decode()
+    except UnicodeDecodeError:
+        return False
+    return bool(request.path.startswith(b"/"))
 
 
 def _text(header: bytes | None) -> str | None:

@@ -4,23 +4,28 @@ The HTTP site: twisted.web with bounds.
 Bodies are held in memory up to ``max_body``; a larger one is answered 413 and
 not read further. A request has ``deadline_s`` from its first byte to its last,
 however steadily it drips, and an idle connection as long again: both are looked
-at once a second, so that they cost a request nothing. Once a WebSocket has taken
-a connection over, none of this concerns it.
+at once a second, so that they cost a request nothing. A client that does not
+read its answers is asked no more of: the next request of a pipeline waits until
+the answer before it has gone out. Once a WebSocket has taken a connection over,
+none of this concerns it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from io import BytesIO
 from typing import Any
 
 from msgspec import json
 from twisted.internet.interfaces import IReactorTime
-from twisted.web.http import HTTPChannel
+from twisted.web.http import NO_CONTENT, HTTPChannel
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
 #: What of an over-long body is still read and thrown away, so that the client can read the answer [s].
 _LINGER_S = 2.0
+#: How long the last answer may take to reach a client that has gone quiet [s].
+_DOWNLOAD_S = 60.0
 
 
 def error_body(message: str) -> bytes:
@@ -46,8 +51,12 @@ class BoundedRequest(Request):
 
     def finish(self) -> None:
         """The answer is complete."""
-        if self._first is not None and not self.startedWriting:
-            self.responseHeaders.setRawHeaders(b"content-length", [b"%d" % len(self._first)])
+        if not self.startedWriting:
+            self._first = self._first or b""
+            if self.code == NO_CONTENT:
+                self.responseHeaders.removeHeader(b"content-length")
+            elif not self.responseHeaders.hasHeader(b"content-length"):
+                self.responseHeaders.setRawHeaders(b"content-length", [b"%d" % len(self._first)])
         self._write_first()
         super().finish()
 
@@ -72,6 +81,10 @@ class BoundedRequest(Request):
             self._refuse_body()
         else:
             self.content.write(data)
+
+    def _handleStar(self) -> None:
+        # The root answers for no path in particular too; Twisted would leave an error without a body.
+        self.render(self.channel.site.resource)
 
     def _refuse_body(self) -> None:
         self.too_large = True
@@ -104,6 +117,13 @@ class BoundedChannel(HTTPChannel):
         """Something of a request has come."""
         if self._closing:
             return
+        quick = self.site.quick
+        if quick is not None and not (self.requests or self._buffer or self.paused) and len(data) <= self.site.max_body:
+            answer = quick(data)
+            if answer is not None:
+                self.waiting_since = self.site.clock.seconds()
+                self.transport.write(answer)
+                return
         if not self.receiving:
             self.receiving = True
             self.waiting_since = self.site.clock.seconds()
@@ -119,6 +139,24 @@ class BoundedChannel(HTTPChannel):
         self.receiving = False
         self.waiting_since = self.site.clock.seconds()
         super().requestDone(request)
+        if self.paused:
+            self._networkProducer.pauseProducing()
+
+    def pauseProducing(self) -> None:
+        """The transport holds much that is unsent: take no further request."""
+        self.paused = True
+        super().pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """All has gone out: take the requests that came meanwhile."""
+        super().resumeProducing()
+        if self.paused and not self._closing:
+            self.paused = False
+            super().dataReceived(b"")
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        """A line of the head is over 16 KiB."""
+        self._respondToBadRequestAndDisconnect()
 
     def connectionLost(self, reason: Any = None) -> None:
         """The connection is gone."""
@@ -127,7 +165,10 @@ class BoundedChannel(HTTPChannel):
 
     def answer_and_close(self, status: bytes, message: str) -> None:
         """Answer without waiting for the rest of the request, and close once the client has had a chance to read it."""
+        if self._closing:
+            return
         self._closing = True
+        self.paused = True  # what else has come is not looked at
         body = error_body(message)
         self.transport.write(
             b"HTTP/1.1 %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n"
@@ -138,7 +179,11 @@ class BoundedChannel(HTTPChannel):
         self.site.clock.callLater(_LINGER_S, self._abort)
 
     def _respondToBadRequestAndDisconnect(self) -> None:
-        self.answer_and_close(b"400 Bad Request", "not an HTTP/1.1 request")
+        self.answer_and_close(b"400 Bad Request", "not an HTTP/1.1 request, or one with too long a head")
+
+    def _send100Continue(self) -> None:
+        if not self._closing:
+            super()._send100Continue()
 
     def _abort(self) -> None:
         if self.transport is not None:
@@ -166,6 +211,8 @@ class BoundedSite(Site):
         self.max_body = max_body
         self.deadline_s = deadline_s
         self.channels: set[BoundedChannel] = set()
+        #: Answers what it recognises of a whole request's bytes, in place of all that follows; None for the rest.
+        self.quick: Callable[[bytes], bytes | None] | None = None
 
     def log(self, request: Any) -> None:
         """Nothing is logged per request."""
@@ -174,7 +221,12 @@ class BoundedSite(Site):
         """Cut connections that are over their time; to be called every second or so."""
         now = self.clock.seconds()
         for channel in tuple(self.channels):
+            over = now - channel.waiting_since - self.deadline_s
             if channel.transport is None:  # a WebSocket has it now
                 self.channels.discard(channel)
-            elif now - channel.waiting_since > self.deadline_s and not channel.at_work:
+            elif over <= 0 or channel.at_work:
+                continue
+            elif over > _DOWNLOAD_S or (channel.receiving and not channel.paused):
                 channel.transport.abortConnection()
+            else:
+                channel.loseConnection()

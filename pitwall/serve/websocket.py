@@ -83,14 +83,37 @@ class TelemetryClient(WebSocketServerProtocol):
         """Leave the stream."""
         self._leave()
 
+    def sendCloseFrame(self, code: int | None = None, reasonUtf8: bytes | None = None, isReply: bool = False) -> None:
+        """Leave the stream, whoever closes: nothing may follow a close frame."""
+        self._leave()
+        super().sendCloseFrame(code, reasonUtf8, isReply)
+
+    def dropConnection(self, abort: bool = False) -> None:
+        """Leave the stream and drop the connection; what is unsent has ``CLOSE_S`` to go out unless it is aborted."""
+        self._leave()
+        super().dropConnection(abort)
+        if not abort:
+            self.factory.reactor.callLater(CLOSE_S, self.transport.abortConnection)
+
+    def onAutoPingTimeout(self) -> None:
+        """No answer to a ping: cut the connection, unless the ping waits behind much that is unsent."""
+        if self._paused and self._joined:  # check() looks whether it still reads
+            self.autoPingTimeoutCall = self.factory.reactor.callLater(PING_S, self.onAutoPingTimeout)
+        else:
+            super().onAutoPingTimeout()
+
     def pump(self) -> None:
         """Send what the log has for this client, as far as its socket takes it."""
+        if not self._joined:
+            return
         log = self.factory.broadcaster.frames
         if self._next < log.start:
             self._skip_to(log.start)
-        while self._next < log.end and not self._paused and self._joined:
+        while self._next < log.end and not self._paused:
             frame = log.get(self._next)
             self._next += 1
+            if frame.first_seq - 1 != self._seq:  # the ring went round before they could be sent
+                self._count_skipped(frame.first_seq - 1)
             self._seq = frame.last_seq
             self._write(frame)
 
@@ -110,18 +133,19 @@ class TelemetryClient(WebSocketServerProtocol):
         if not self._paused:
             return
         taken = self._written - direct.buffered(self.transport)
-        if taken != self._taken:
+        if taken > self._taken:  # it is less when a ping has come to what is unsent
             self._taken, self._taken_at = taken, now
         elif now - self._taken_at >= self.factory.stall_s:
             self.end(STALLED, "stalled: nothing read for WS_STALL_SECONDS")
 
     def end(self, code: int, reason: str) -> None:
-        """Leave the stream and close; Autobahn cuts the connection if the client does not answer in time."""
-        self._leave()
+        """Close; Autobahn cuts the connection if the client does not answer in time."""
         self.sendCloseFrame(code=code, reasonUtf8=reason.encode(), isReply=False)
 
     def pauseProducing(self) -> None:
-        """The transport holds more than 64 KiB: telemetry waits."""
+        """The transport holds more than 64 KiB: telemetry waits. It says so again with everything written to it."""
+        if self._paused:
+            return
         self._paused = True
         self._said_paused = 0
         self._taken = self._written - direct.buffered(self.transport)
@@ -240,7 +264,7 @@ class TelemetryFactory(WebSocketServerFactory):
 
         def left(client: TelemetryClient) -> None:
             waiting.discard(client)
-            if not waiting and not done.called:
+            if not waiting and cut.active():
                 cut.cancel()
                 done.callback(None)
 
@@ -252,7 +276,7 @@ class TelemetryFactory(WebSocketServerFactory):
         cut = self.reactor.callLater(wait_s, cut_off)
         for client in clients:
             client.is_closed.addCallback(left)
-        if not waiting and not done.called:
+        if not waiting and cut.active():
             cut.cancel()
             done.callback(None)
         return done
