@@ -1,0 +1,1 @@
+"""Speed measured from outside, on one machine in one run: ``python -m benchmarks``."""

@@ -1,0 +1,66 @@
+"""What single steps cost, beside the plain way to do the same, in one process."""
+
+from __future__ import annotations
+
+import json
+import timeit
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+import msgspec
+
+from benchmarks.load import a_point
+from pitwall.hub import Hub
+from pitwall.model.track import packaged_tracks
+from pitwall.race.car import CarState, update
+from pitwall.ring import PointRing
+from pitwall.rows import ROW, RowReader, SharedRows
+from pitwall.sim import Race, RaceConfig
+from pitwall.wire.messages import recent
+from pitwall.wire.points import PointDecoder
+from pitwall.wire.text import decode_datagrams
+
+_COUNT = 1000
+
+
+def _us(work: Callable[[], Any], each: int = _COUNT) -> float:
+    """The least time of several tries, for each of the items the work is on [µs]."""
+    return min(timeit.repeat(work, number=3, repeat=5)) / 3 / each * 1e6
+
+
+def micro(quick: bool) -> dict[str, dict[str, float]]:
+    """µs a point for each step and, where there is one, for the plain way."""
+    raws = [a_point(index) for index in range(_COUNT)]
+    body = b"[%b]" % b",".join(raws)
+    decoder = PointDecoder()
+    for _ in range(3):  # until the vendor's names are learnt
+        decoded = decode_datagrams(decoder, raws, 0.0)
+    hub = Hub(PointRing(20_000), SharedRows(65_536), "benchmark")
+    for _ in range(20):
+        hub.publish("benchmark", decoded.points, decoded.raws, 0.0)
+    hub.write_rows()
+    rows = RowReader(hub.rows.path, hub.rows.capacity).read(hub.rows.published - _COUNT, _COUNT).rows
+    one_car = rows.copy()
+    one_car["car"] = 0
+    track = packaged_tracks().get("road_america")
+    objects = [msgspec.json.decode(raw) for raw in raws]
+    race, second = Race(RaceConfig(cars=20)), count()
+    assert rows.dtype == ROW
+    return {
+        "decode and check a datagram": {
+            "ours": _us(lambda: decode_datagrams(decoder, raws, 0.0)),
+            "json.loads, unchecked": _us(lambda: list(map(json.loads, raws))),
+        },
+        "decode and check an array": {
+            "ours": _us(lambda: decoder.array(body, 0.0)),
+            "json.loads, unchecked": _us(lambda: json.loads(body)),
+        },
+        "number, keep and make rows": {"ours": _us(lambda: hub.publish("benchmark", decoded.points, raws, 0.0))},
+        "answer with the last points": {
+            "ours": _us(lambda: recent("epoch", 1, hub.ring.newest(_COUNT))),
+            "encoding them anew": _us(lambda: json.dumps({"recent": objects})),
+        },
+        "a car's race, a thousand rows at once": {"ours": _us(lambda: update(CarState(), one_car, track, 0))},
+        "simulate": {"ours": _us(lambda: race.points(start := next(second), start + 1), each=440)},
+    }
