@@ -89,7 +89,9 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
     buckets = _buckets(settings, hub, decoder, reactor)
     doors: list[Any] = [udp_door]
     health = Health(hub, broadcaster, aggregation, doors, udp_door, demo=bool(demos), buckets=buckets)
-    ingest = IngestDoor(hub, decoder, reactor, Cooperator(scheduler=lambda step: reactor.callLater(0, step)))
+    # One slice of a long body a turn.
+    cooperator = Cooperator(lambda: lambda: True, lambda step: reactor.callLater(0, step))
+    ingest = IngestDoor(hub, decoder, reactor, cooperator)
     api = RestAPI(hub, lambda: health.answer(reactor.seconds()), ingest.post, origins)
     websocket = WebSocketDoor(
         WebSocketResource(screens), origins, lambda: len(broadcaster.clients), settings["MAX_CONNECTIONS"]

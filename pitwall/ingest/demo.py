@@ -47,7 +47,7 @@ class Recording:
     def __init__(self, points: Sequence[dict[str, Any]], due_s: Sequence[float]) -> None:
         self.points = points
         self.due_s = due_s
-        self.duration_s = due_s[-1] + max(_SEAM_S, due_s[-1] / len(due_s))
+        self.duration_s = due_s[-1] + max(_SEAM_S, due_s[-1] / max(len(due_s) - 1, 1))
 
     def between(self, from_s: float, to_s: float) -> list[tuple[float, dict[str, Any]]]:
         """The points due from one moment up to another [s since the start], over as many rounds as that takes."""
@@ -106,6 +106,7 @@ class _LiveService(Service):
         """Start at the start."""
         super().startService()
         self._started_at = self._clock.seconds()
+        self._reached_s = 0.0
         self._begin(self._started_at)
         self._loop.start(STEP_S, now=True)
 

@@ -139,7 +139,9 @@ def _bare(body: bytes) -> bytes:
 
 def _is_long(body: bytes) -> bool:
     """Whether the reactor must have its turn before all of it is decoded."""
-    return body.startswith(b"[") and (len(body) > _AT_ONCE or body.count(b"{") > _OBJECTS_AT_ONCE)
+    return body.startswith(b"[") and (
+        len(body) > _AT_ONCE or body.count(b"{") > _OBJECTS_AT_ONCE or body.count(b",") > 20 * _OBJECTS_AT_ONCE
+    )
 
 
 def _answered(request: Any, answer: tuple[int, bytes]) -> bytes:

@@ -29,7 +29,7 @@ from pitwall.wire.text import decode_datagrams
 MAX_DATAGRAM = 65507
 #: Datagrams and bytes taken in one go; then other sockets get their turn.
 DRAIN_DATAGRAMS = 1024
-DRAIN_BYTES = 4 << 20
+DRAIN_BYTES = 1 << 20
 #: How often at the end: what a full buffer holds, but a sender that goes on must not hold the end back.
 _LAST_DRAINS = 64
 #: How long a drained socket is left alone when much comes, or little room is there [s].

@@ -38,6 +38,11 @@ _SEEN_BEFORE_LEARNT = 3
 DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
+#: So many refusals of a message name the field at fault. Thousands of tiny rows fit into a datagram: those after
+#: them, when they are too short to be points, must not cost what a real mistake costs.
+EXACT_REFUSALS = 100
+
+
 class Refusal(NamedTuple):
     """A row that was refused: which one (from 0) and why."""
 
@@ -84,6 +89,9 @@ class PointDecoder:
         points, clean, refused = decoded
         decode = self._decode if _all_plain(raws) else _never
         for index, raw in enumerate(raws):
+            if len(refused) >= EXACT_REFUSALS and len(raw) < _SHORTEST and otherwise is None:
+                refused.append(Refusal(index, _TOO_SHORT if raw[:1] == b"{" else _NO_OBJECT))
+                continue
             try:
                 point = decode(raw)
                 if point.meta_time is UNSET:
@@ -199,6 +207,12 @@ class PointDecoder:
 _split = msgspec.json.Decoder(list[msgspec.Raw]).decode
 # float() makes 1e400 infinite, so that the field can be named when it is refused.
 _generic = msgspec.json.Decoder(float_hook=float).decode
+
+
+#: No object shorter than this has a track and a chassis [bytes].
+_SHORTEST = len('{"track":"a","chassis":"b"}')
+_TOO_SHORT = WireError("missing_field", "an object too short to have a track and a chassis")
+_NO_OBJECT = WireError("not_an_object", "wanted a JSON object")
 
 
 def json_object(raw: bytes) -> dict[str, Any]:

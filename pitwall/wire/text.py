@@ -16,12 +16,15 @@ import msgspec
 
 from pitwall.model.channels import CSV_FIELDS
 from pitwall.wire.errors import WireError
-from pitwall.wire.points import Decoded, PointDecoder, Refusal
+from pitwall.wire.points import EXACT_REFUSALS, Decoded, PointDecoder, Refusal
 
 _FEWEST_CSV_FIELDS = 6
 # Reasons for which lines that begin with a brace may be several objects.
 _NO_OBJECT = frozenset(("not_json", "not_utf8", "too_deep"))
 _BLANK = b" \t\r\n"
+# The shortest row there is: ",a,b,,,1".
+_SHORTEST_ROW = 8
+_TOO_SHORT = WireError("not_json", "neither a JSON object nor a CSV line")
 _TEXTS = 3
 # What most lines are: three plain texts, without blanks around them, then numbers that JSON takes as they are.
 _TEXT = rb"[!#-+\--\[\]-~]+(?: +[!#-+\--\[\]-~]+)*"
@@ -100,6 +103,9 @@ def _rows(lines: Sequence[bytes], received_at: float, decoder: PointDecoder) -> 
     decoded = Decoded([], [], [])
     for index, line in enumerate(lines):
         row = line.strip(_BLANK)
+        if len(decoded.refused) >= EXACT_REFUSALS and len(row) < _SHORTEST_ROW:
+            decoded.refused.append(Refusal(index, _TOO_SHORT))
+            continue
         try:
             point, clean = decoder.one(row if row[:1] == b"{" else csv_object(row), received_at)
         except WireError as error:
