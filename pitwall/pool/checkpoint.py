@@ -24,8 +24,8 @@ from msgspec import Struct
 
 from pitwall.race.car import CarState
 
-#: The most a partition's state may be; it takes memory only when written [bytes].
-SLOT_BYTES = 8 << 20
+#: The most that the state of a car takes: sixty laps and twenty sectors are 3 KB [bytes].
+_CAR_BYTES = 8 << 10
 _HEAD = struct.Struct("<QQQ")
 
 
@@ -36,6 +36,11 @@ class Checkpoint(Struct):
     states: dict[int, CarState]
 
 
+def checkpoints_size(partitions: int, most_cars: int) -> int:
+    """How large the shared memory is to be [bytes]; it takes memory only where it is written."""
+    return 2 * partitions * (_HEAD.size + (1 + most_cars) * _CAR_BYTES)
+
+
 class CheckpointStore:
     """
     The two slots of one partition.
@@ -43,11 +48,13 @@ class CheckpointStore:
     Args:
         path: of the shared memory, ``/proc/PID/fd/N``.
         partition: from 0.
+        partitions: how many share the memory.
     """
 
-    def __init__(self, path: str, partition: int) -> None:
+    def __init__(self, path: str, partition: int, partitions: int) -> None:
         self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        self._offset = 2 * partition * SLOT_BYTES
+        self._slot_bytes = os.fstat(self._fd).st_size // (2 * partitions)
+        self._offset = 2 * partition * self._slot_bytes
         self._generation = 0
 
     def load(self) -> Checkpoint | None:
@@ -65,10 +72,10 @@ class CheckpointStore:
     def save(self, checkpoint: Checkpoint) -> bool:
         """Store a checkpoint over the older one; False when it is too large to be stored."""
         content = msgspec.msgpack.encode(checkpoint)
-        if len(content) > SLOT_BYTES - _HEAD.size:
+        if len(content) > self._slot_bytes - _HEAD.size:
             return False
         self._generation += 1
-        at = self._offset + self._generation % 2 * SLOT_BYTES
+        at = self._offset + self._generation % 2 * self._slot_bytes
         os.pwrite(self._fd, _HEAD.pack(0, 0, 0), at)
         os.pwrite(self._fd, content, at + _HEAD.size)
         os.pwrite(self._fd, _HEAD.pack(self._generation, len(content), zlib.crc32(content)), at)
@@ -79,12 +86,12 @@ class CheckpointStore:
         os.close(self._fd)
 
     def _read(self, slot: int) -> tuple[int, bytes] | None:
-        at = self._offset + slot * SLOT_BYTES
+        at = self._offset + slot * self._slot_bytes
         head = os.pread(self._fd, _HEAD.size, at)
         if len(head) < _HEAD.size:
             return None
         generation, size, crc = _HEAD.unpack(head)
-        if not 0 < size <= SLOT_BYTES:
+        if not 0 < size <= self._slot_bytes:
             return None
         content = os.pread(self._fd, size, at + _HEAD.size)
         return (generation, content) if zlib.crc32(content) == crc else None

@@ -31,15 +31,14 @@ class Aggregate(amp.Command):
 
     ``counted`` is the last row that was reported before: rows up to it are read
     again after a worker was replaced, but not counted again. The answer says up
-    to which row was read, how many had been overwritten, the highest car number
-    known, the time it took, and the first of ``parts`` parts of the reports.
+    to which row was read, how many had been overwritten, the time it took, and the
+    first of ``parts`` parts of the reports.
     """
 
     arguments = [(b"upto", amp.Integer()), (b"counted", amp.Integer())]  # noqa: RUF012
     response = [  # noqa: RUF012
         (b"read", amp.Integer()),
         (b"missed", amp.Integer()),
-        (b"known", amp.Integer()),
         (b"took_us", amp.Integer()),
         (b"parts", amp.Integer()),
         (b"part", amp.String()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ampoule.main import AMPConnector, ProcessStarter
@@ -14,7 +15,9 @@ from twisted.python.failure import Failure
 
 #: A worker that has not answered by then is killed and replaced [s].
 REPLY_S = 3.0
-#: A worker that died younger than this is not replaced at once [s].
+#: The same for one that has just been started, on a machine that is busy [s].
+START_S = 20.0
+#: A worker that ended at an age below this died young; and the pause before it is replaced where there is one [s].
 _INFANT_S = 2.0
 
 
@@ -60,48 +63,75 @@ class WorkerStarter(ProcessStarter):
 
 
 class WorkerPool(ProcessPool):
-    """A pool of one process, replaced as soon as it ends; ``number`` names it in the log."""
+    """
+    A pool of one process, replaced as soon as it ends.
+
+    A process that ended before it had answered, or the second one in a row that ended
+    young, is replaced after a pause: whatever ended it may be there again at once.
+
+    Args:
+        clock: the reactor.
+        number: names the process in the log.
+        replaced: is called when a new one has been started in the place of one that ended.
+    """
 
     log = Logger(namespace="pitwall.pool")
 
-    def __init__(self, clock: Any, number: int, **kwargs: Any) -> None:
+    def __init__(self, clock: Any, number: int, replaced: Callable[[], None], **kwargs: Any) -> None:
         super().__init__(min=1, max=1, recycleAfter=0, timeout=REPLY_S, ampParent=QuietAMP, **kwargs)
         self._clock = clock
         self._number = number
+        self._replaced = replaced
         self._started_at = float("-inf")
+        self._died_young = False
+        self._pause: Any = None
+        #: Whether the process there is has ever answered; who asks it, says so.
+        self.answered = False
         self.started_count = 0
 
+    @property
+    def running(self) -> bool:
+        """Whether there is a process."""
+        return bool(self.processes)
+
     def startAWorker(self) -> Any:
-        """Start the process."""
+        """Start the process, unless there is one, or it is not time yet."""
+        # Ampoule also asks for a new one by itself, when a call has failed with its process.
+        if self.finished or self.processes or self._pause is not None:
+            return None
         self._started_at = self._clock.seconds()
+        self.answered = False
         self.started_count += 1
         return super().startAWorker()
 
     def dumpStats(self) -> None:
         """Ampoule logs a table of itself at each start; nobody reads it."""
 
-    def ensure(self) -> None:
-        """Start the process where there is none."""
-        if not self.finished and not self.processes:
-            self.startAWorker()
+    def end_process(self) -> None:
+        """Kill the process; another one takes its place."""
+        for child in tuple(self.processes):
+            try:
+                child.transport.signalProcess("KILL")
+            except ProcessExitedAlready:
+                continue
 
     def kill(self) -> list[Any]:
         """End the process for good; returns a Deferred for each that was there."""
         self.finished = True
         if self.looping.running:
             self.looping.stop()
+        if self._pause is not None:
+            self._pause.cancel()
+            self._pause = None
         ended = list(self._finishCallbacks.values())
-        for child in tuple(self.processes):
-            try:
-                child.transport.signalProcess("KILL")
-            except ProcessExitedAlready:
-                continue
+        self.end_process()
         return ended
 
     def _addProcess(self, child: Any, finished: Any) -> None:
         self.processes.add(child)
         self.ready.add(child)
-        finished.addCallback(self._ended, child)
+        # What it ended by is a failure, even where it was meant to.
+        finished.addBoth(self._ended, child)
         self._finishCallbacks[child] = finished
         self._lastUsage[child] = self._started_at
         self._calls[child] = 0
@@ -115,4 +145,22 @@ class WorkerPool(ProcessPool):
             "worker {number} ended and is replaced: {reason}", number=self._number, reason=reason.getErrorMessage()
         )
         young = self._clock.seconds() - self._started_at < _INFANT_S
-        self._clock.callLater(_INFANT_S if young else 0.0, self.ensure)
+        again, self._died_young = young and self._died_young, young
+        if again or not self.answered:
+            self._replace_later()
+        else:
+            self._replace()
+
+    def _replace(self) -> None:
+        self._pause = None
+        try:
+            self.startAWorker()
+        except Exception:
+            # No memory, no process: there may be later.
+            self.log.failure("worker {number} could not be started", number=self._number)
+            self._replace_later()
+        else:
+            self._replaced()
+
+    def _replace_later(self) -> None:
+        self._pause = self._clock.callLater(_INFANT_S, self._replace)

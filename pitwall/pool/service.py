@@ -19,15 +19,15 @@ from typing import Any
 import msgspec
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
-from twisted.internet.error import ProcessDone, ProcessTerminated
+from twisted.internet.error import ProcessTerminated
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from pitwall.hub import Hub
 from pitwall.model.point import iso_utc
-from pitwall.pool.checkpoint import SLOT_BYTES
+from pitwall.pool.checkpoint import checkpoints_size
 from pitwall.pool.commands import Aggregate, Fetch, Know, in_parts
-from pitwall.pool.process import WorkerPool, WorkerStarter
+from pitwall.pool.process import REPLY_S, START_S, WorkerPool, WorkerStarter
 from pitwall.pool.worker import Worker
 from pitwall.race.field import gaps
 from pitwall.race.insights import InsightBook
@@ -36,6 +36,7 @@ from pitwall.shared import shared_file, shared_path
 
 #: A message does not wait longer for a slow worker than this share of a tick.
 _GRACE = 0.25
+_NONE = msgspec.msgpack.encode([])
 ANALYSIS_VERSION = "3.0"
 
 
@@ -46,6 +47,7 @@ class Partition:
     Args:
         hub: whose rows and cars it reads.
         pool: its process.
+        number: from 0.
     """
 
     log = Logger()
@@ -54,17 +56,22 @@ class Partition:
         self._hub = hub
         self._pool = pool
         self.number = number
-        self.warm = False
         self.busy = False
         self.read_seq = 0
         self.took_s = 0.0
-        self._known = -1
         self._generation = 0
-        self._forget: list[int] = []
+        self._known = -1
+        self._told: set[int] = set()
 
-    def forget(self, numbers: list[int]) -> None:
-        """Tell the worker with the next call that these cars are not followed any more."""
-        self._forget += numbers
+    @property
+    def warm(self) -> bool:
+        """Whether there is a worker, and it has answered before."""
+        return self._pool.running and self._pool.answered
+
+    @property
+    def free(self) -> bool:
+        """Whether there is a worker, and it has answered what it was asked."""
+        return self._pool.running and not self.busy
 
     async def aggregate(self) -> list[CarReport]:
         """
@@ -76,40 +83,49 @@ class Partition:
         self.busy = True
         try:
             return await self._ask()
+        except ProcessTerminated:
+            return []
         except Exception as error:
-            # Whatever it was, the worker that comes next must be told everything again.
-            self.warm, self._generation = False, 0
-            if not isinstance(error, ProcessTerminated | ProcessDone):
-                self.log.warn("worker {number} failed: {error}", number=self.number, error=str(error)[:200])
+            # Whatever it was, a new worker that is told everything again begins where the last report ended.
+            self.log.warn("worker {number} failed: {error}", number=self.number, error=str(error)[:200])
+            self._pool.end_process()
             return []
         finally:
             self.busy = False
 
     async def _ask(self) -> list[CarReport]:
-        encode, decode = msgspec.msgpack.encode, msgspec.msgpack.decode
-        self._pool.ensure()
         if self._pool.started_count != self._generation:
             # A new worker knows no car.
-            self._generation, self._known = self._pool.started_count, -1
+            self._generation, self._known, self._told = self._pool.started_count, -1, set()
+        limit_s = REPLY_S if self._pool.answered else START_S
         upto = self._hub.rows.published
-        cars = self._hub.cars.since(self._known)
-        forget, self._forget = self._forget, []
-        if cars or forget:
-            for part in in_parts(cars):
-                await self._pool.doWork(Know, cars=part, forget=encode(forget))
-        reports: list[CarReport] = []
-        answer = await self._pool.doWork(Aggregate, upto=upto, counted=self.read_seq)
+        await self._tell_cars(limit_s)
+        answer = await self._pool.doWork(Aggregate, upto=upto, counted=self.read_seq, _timeout=limit_s)
         parts = [answer["part"]]
         for index in range(1, answer["parts"]):
             parts.append((await self._pool.doWork(Fetch, index=index))["part"])
-        for part in parts:
-            reports += decode(part, type=list[CarReport])
-        self._known = answer["known"]
+        reports = [report for part in parts for report in msgspec.msgpack.decode(part, type=list[CarReport])]
         self._hub.ledger.aggregation_missed += answer["missed"]
         self.took_s = answer["took_us"] / 1e6
         self.read_seq = max(answer["read"], self.read_seq)
-        self.warm = True
+        self._pool.answered = True
         return reports
+
+    async def _tell_cars(self, limit_s: float) -> None:
+        """Tell the worker which cars are new and which are not followed any more."""
+        table = self._hub.cars
+        cars = table.since(self._known)
+        forget = [number for number in self._told if table.get(number) is None]
+        if not cars and not forget:
+            return
+        if cars:
+            self._known = cars[-1].number
+        self._told.difference_update(forget)
+        self._told.update(car.number for car in cars)
+        gone = msgspec.msgpack.encode(forget)
+        for part in in_parts(cars):
+            await self._pool.doWork(Know, cars=part, forget=gone, _timeout=limit_s)
+            gone = _NONE
 
 
 class AggregationService(Service):
@@ -149,7 +165,6 @@ class AggregationService(Service):
         self._newest: dict[int, CarReport] = {}
         self._fresh: dict[int, CarReport] = {}
         self._book = InsightBook()
-        self._told_evictions = 0
         #: Processing time of the last ticks, for health [s].
         self.took_s = 0.0
         #: The cross-car step of the last tick [s].
@@ -168,7 +183,8 @@ class AggregationService(Service):
     def startService(self) -> None:
         """Start the workers and the tick."""
         super().startService()
-        self._checkpoints = shared_file("pitwall-checkpoints", 2 * self._workers * SLOT_BYTES)
+        size = checkpoints_size(self._workers, self._hub.cars.most)
+        self._checkpoints = shared_file("pitwall-checkpoints", size)
         for number in range(self._workers):
             pool = self._pool(number)
             self._pools.append(pool)
@@ -180,9 +196,11 @@ class AggregationService(Service):
     def stopService(self) -> Any:
         """End the workers, at once: their state is worth nothing without the server."""
         super().stopService()
+        self._hub.listeners.remove(self._points_came)
         if self._loop.running:
             self._loop.stop()
-        return DeferredList([ended for pool in self._pools for ended in pool.kill()])
+        ended = DeferredList([ended for pool in self._pools for ended in pool.kill()])
+        return ended.addCallback(lambda _: os.close(self._checkpoints))
 
     def _pool(self, number: int) -> WorkerPool:
         # A child gets only the environment it is given; it must find what this process found.
@@ -202,13 +220,25 @@ class AggregationService(Service):
             str(self._workers),
         )
         starter = WorkerStarter(env=environment)
-        return WorkerPool(self._clock, number, ampChild=Worker, ampChildArgs=arguments, starter=starter)
+        return WorkerPool(
+            self._clock,
+            number,
+            lambda: self._ask_replaced(number),
+            ampChild=Worker,
+            ampChildArgs=arguments,
+            starter=starter,
+        )
+
+    def _ask_replaced(self, number: int) -> None:
+        """Not only at the next tick: the new worker reads on while it is waited for."""
+        if self._partitions[number].free:
+            self._ask(self._partitions[number])
 
     def _points_came(self, last_seq: int) -> None:
         """Between ticks: let a worker read before the rows it has not read are overwritten."""
         rows = self._hub.rows
         for partition in self._partitions:
-            if not partition.busy and rows.published - partition.read_seq > rows.capacity // 4:
+            if partition.free and rows.published - partition.read_seq >= rows.capacity // 4:
                 self._ask(partition)
 
     async def _tick_safely(self) -> None:
@@ -220,20 +250,21 @@ class AggregationService(Service):
 
     async def _tick(self) -> None:
         self._hub.write_rows()
-        self._forget_evicted()
         published = self._hub.rows.published
         asked = [
             self._ask(partition)
             for partition in self._partitions
-            if not partition.busy and (partition.read_seq < published or not partition.warm)
+            if partition.free and (partition.read_seq < published or not partition.warm)
         ]
         if asked:
             await self._all_or_grace(asked)
-        if self._fresh:
+        self._forget_evicted()
+        if self._fresh and self.running:
             self._send()
 
     def _ask(self, partition: Partition) -> Deferred[None]:
-        return Deferred.fromCoroutine(self._collect(partition))
+        asked = Deferred.fromCoroutine(self._collect(partition))
+        return asked.addErrback(lambda failure: self.log.failure("what a worker said could not be used", failure))
 
     async def _collect(self, partition: Partition) -> None:
         for report in await partition.aggregate():
@@ -258,16 +289,12 @@ class AggregationService(Service):
         return done
 
     def _forget_evicted(self) -> None:
-        if self._hub.cars.evicted == self._told_evictions:
-            return
-        self._told_evictions = self._hub.cars.evicted
-        gone = [number for number in self._newest if self._hub.cars.get(number) is None]
-        for number in gone:
-            report = self._newest.pop(number)
-            self._fresh.pop(number, None)
-            self._book.forget(report.track, report.chassis)
-        for partition in self._partitions:
-            partition.forget(gone)
+        """Nothing is said of cars that are not followed any more."""
+        cars = self._hub.cars
+        for reports in (self._newest, self._fresh):
+            for number in [number for number in reports if cars.get(number) is None]:
+                report = reports.pop(number)
+                self._book.forget(report.track, report.chassis)
 
     def _send(self) -> None:
         fresh, self._fresh = self._fresh, {}

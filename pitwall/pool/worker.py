@@ -19,6 +19,8 @@ from typing import Any
 import msgspec
 import numpy as np
 from ampoule.child import AMPChild
+from numpy.typing import NDArray
+from twisted.logger import Logger
 
 from pitwall.model.track import Tracks, packaged_tracks, parse_tracks
 from pitwall.pool.checkpoint import Checkpoint, CheckpointStore
@@ -29,7 +31,7 @@ from pitwall.rows import RowReader
 
 #: Rows taken at one go; a call reads on until it has all it was asked for.
 _ROWS_AT_ONCE = 16_384
-#: How often the state is stored [s].
+#: How often the state is stored, at least [s].
 CHECKPOINT_S = 2.0
 _PR_SET_PDEATHSIG = 1
 
@@ -49,59 +51,91 @@ class Share:
         partition: this worker's, from 0.
         partitions: how many there are.
         store: where checkpoints go.
+        rows_held: how many rows the shared memory holds; a checkpoint must not be older than they are.
     """
 
+    log = Logger()
+
     def __init__(
-        self, reader: RowReader, tracks: Tracks, partition: int, partitions: int, store: CheckpointStore
+        self,
+        reader: RowReader,
+        tracks: Tracks,
+        partition: int,
+        partitions: int,
+        store: CheckpointStore,
+        rows_held: int,
     ) -> None:
         self._reader = reader
         self._tracks = tracks
         self._partition = partition
         self._partitions = partitions
         self._store = store
+        self._most_since = rows_held // 4
         self._names: dict[int, tuple[str, str]] = {}
         self._mine = np.zeros(64, bool)
-        self.known = -1
         checkpoint = store.load()
         self.read_seq = checkpoint.read_seq if checkpoint is not None else 0
-        self._states: dict[int, CarState] = checkpoint.states if checkpoint is not None else {}
-        self._stored_at = time.monotonic()
+        #: Of a predecessor's cars those are taken over that are made known again.
+        self._left: dict[int, CarState] = checkpoint.states if checkpoint is not None else {}
+        self._states: dict[int, CarState] = {}
+        self._stored_at, self._stored_seq = time.monotonic(), self.read_seq
+        self._failures = 0
 
     def know(self, cars: list[tuple[int, str, str]], forget: list[int]) -> None:
         """Learn cars' names, in the order of their numbers, and drop those no longer followed."""
         for number, track, chassis in cars:
-            self.known = max(self.known, number)
             if number >= self._mine.size:
-                self._mine = np.concatenate((self._mine, np.zeros(number + 64 - self._mine.size, bool)))
+                more = np.zeros(number + self._mine.size, bool)
+                more[: self._mine.size] = self._mine
+                self._mine = more
             self._mine[number] = mine = partition_of(chassis, self._partitions) == self._partition
             if mine:
                 self._names[number] = (track, chassis)
+                self._states[number] = self._left.pop(number, CarState())
         for number in forget:
+            self._mine[number] = False
             self._names.pop(number, None)
             self._states.pop(number, None)
-            if number < self._mine.size:
-                self._mine[number] = False
 
     def aggregate(self, upto: int, counted: int) -> tuple[int, list[CarReport]]:
-        """Read on up to row ``upto``; returns how many rows were missed, and the cars with new ones."""
+        """
+        Read on up to row ``upto``; returns how many rows were missed, and the cars with new ones.
+
+        Rows up to ``counted`` were reported and the report has arrived; they are
+        counted neither as points nor as missed.
+        """
+        self._left.clear()
+        if counted >= self.read_seq:
+            # Before anything new is read: what is stored must be what the reports that arrived have told.
+            self._checkpoint()
         missed, touched = 0, set[int]()
         while self.read_seq < upto:
             rows, lost = self._reader.read(self.read_seq, min(_ROWS_AT_ONCE, upto - self.read_seq))
-            missed += lost
             if not rows.size and not lost:
                 break
+            missed += max(self.read_seq + lost - max(self.read_seq, counted), 0)
             self.read_seq += lost + rows.size
-            rows = rows[self._mine[np.minimum(rows["car"], self._mine.size - 1)]]
+            rows = rows[rows["car"] < self._mine.size]
+            rows = rows[self._mine[rows["car"]]]
+            if not rows.size:
+                continue
             rows = rows[np.argsort(rows["car"], kind="stable")]
             cars, starts = np.unique(rows["car"], return_index=True)
             for number, part in zip(cars.tolist(), np.split(rows, starts[1:]), strict=True):
-                if number in self._names:
-                    state = self._states.setdefault(number, CarState())
-                    update(state, part, self._tracks.get(self._names[number][0]), counted)
-                    touched.add(number)
-        reports = [self._report(number) for number in sorted(touched) if self._states[number].points]
-        self._checkpoint()
-        return missed, reports
+                self._update(number, part, counted)
+                touched.add(number)
+        return missed, [self._report(number) for number in sorted(touched) if self._states[number].points]
+
+    def _update(self, number: int, rows: NDArray[np.void], counted: int) -> None:
+        track = self._tracks.get(self._names[number][0])
+        try:
+            update(self._states[number], rows, track, counted)
+        except Exception:
+            # Nothing foreseen: this car begins anew, and the others lose nothing.
+            self._failures += 1
+            if self._failures == 1:
+                self.log.failure("the rows of {car} could not be computed", car=self._names[number])
+            self._states[number].start_anew(len(track.sectors) if track is not None else 1)
 
     def _report(self, number: int) -> CarReport:
         track, chassis = self._names[number]
@@ -109,8 +143,8 @@ class Share:
 
     def _checkpoint(self) -> None:
         now = time.monotonic()
-        if now - self._stored_at >= CHECKPOINT_S:
-            self._stored_at = now
+        if now - self._stored_at >= CHECKPOINT_S or self.read_seq - self._stored_seq > self._most_since:
+            self._stored_at, self._stored_seq = now, self.read_seq
             self._store.save(Checkpoint(self.read_seq, self._states))
 
 
@@ -124,8 +158,9 @@ class Worker(AMPChild):
         end_with(int(parent))
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process, which ends its workers
         known = parse_tracks(Path(tracks).read_bytes()) if tracks else packaged_tracks()
-        store = CheckpointStore(checkpoints, int(partition))
-        self._share = Share(RowReader(rows, int(capacity)), known, int(partition), int(partitions), store)
+        store = CheckpointStore(checkpoints, int(partition), int(partitions))
+        reader = RowReader(rows, int(capacity))
+        self._share = Share(reader, known, int(partition), int(partitions), store, int(capacity))
         self._parts: list[bytes] = []
 
     @Know.responder
@@ -146,7 +181,6 @@ class Worker(AMPChild):
         return {
             "read": self._share.read_seq,
             "missed": missed,
-            "known": self._share.known,
             "took_us": int((time.perf_counter() - started) * 1e6),
             "parts": len(self._parts),
             "part": self._parts[0],

@@ -1,11 +1,9 @@
 """
 One car: its distance, laps, sectors, stress and averages, kept up to date row by row.
 
-The car's way is unwrapped into one distance that only grows: the lap distance
-plus a lap's length for each time the lap distance fell by more than half a lap.
-Where no lap distance is sent, speed is integrated on, and a lap ends when the
-lap number rises. Times at the line and at sector ends are interpolated; what
-had to be interpolated over more than a second is marked as estimated.
+Boundaries are those of the track's sectors, the last one the line. The time at a
+boundary is interpolated between the samples around it; what had to be interpolated
+over more than a second is marked as estimated, and over more than five it is not known.
 
 Tire stress is ``∫ (ax² + ay²) ds`` [g²·m]: it does not depend on the sample rate.
 """
@@ -18,18 +16,28 @@ import numpy as np
 from msgspec import Struct, field
 from numpy.typing import NDArray
 
-from pitwall.model.channels import UNKNOWN_LAPS
+from pitwall.model.channels import CHANNELS, UNKNOWN_LAPS
 from pitwall.model.track import Track
-from pitwall.race.series import FloatArray, crossing_time, held
+from pitwall.race.series import FloatArray, crossing_time, held, or_zero
+from pitwall.race.way import Way
 
-#: No interpolation over a hole of more than this [s].
-HOLE_S = 1.0
+#: No interpolation over a hole of more than this: a second, and what a logger with one point a second is late by [s].
+HOLE_S = 1.05
+#: Nothing is said about what happened in a hole of more than this; no distance is integrated over more [s].
+LONGEST_HOLE_S = 5.0
+#: A car that goes on faster than this, and further, was not driven there: another outing, a recording begun anew.
+_FASTEST_M_S = 100.0
+_JUMP_M = 100.0
+#: A car whose rows were all this late for that long has had its clock put back [s].
+_LATE_S = 10.0
+_LATE_FOR_S = 5.0
+#: A lap number holds for this long while the car says that it has none [s].
+_LAP_HOLDS_S = 10.0
+#: A car's lap counter may be so many laps ahead of the race.
+_LAPS_AHEAD = 2
+_LONGEST_LAP_M = CHANNELS["lapdist_m"].high
 #: Lap times kept for pace and consistency.
 MOST_LAPS = 60
-#: A lap slower than the best by this factor was no racing lap (caution, pit).
-SLOW_LAP = 1.15
-#: Where a lap's distance is unknown because the track is, half of this is a wrap [m].
-_SHORTEST_LAP_M = 400.0
 
 _NAN = math.nan
 
@@ -70,21 +78,23 @@ class Averages(Struct):
 
     def add(self, rows: NDArray[np.void]) -> None:
         """Take rows of the current lap in."""
-        self.speed_kmh.add(rows["speed_kmh"].astype(float))
-        self.accx_can.add(rows["accx_can"].astype(float))
-        self.pbrake_f.add(rows["pbrake_f"].astype(float))
-        self.steering_deg.add(np.abs(rows["Steering_Angle"].astype(float)))
+        if rows.size:
+            self.speed_kmh.add(rows["speed_kmh"].astype(float))
+            self.accx_can.add(rows["accx_can"].astype(float))
+            self.pbrake_f.add(rows["pbrake_f"].astype(float))
+            self.steering_deg.add(np.abs(rows["Steering_Angle"].astype(float)))
 
 
 class Lap(Struct):
-    """A lap from line to line."""
+    """A lap from line to line; estimated where its time is not well known, first where it began on the grid."""
 
     time_s: float
     estimated: bool
+    first: bool = False
 
 
 class Crossing(Struct):
-    """When a boundary was crossed [s since 1970]; estimated where no sample was near."""
+    """When a boundary was crossed [s since 1970]; NaN where it is not known, estimated where no sample was near."""
 
     time_s: float
     estimated: bool
@@ -94,20 +104,28 @@ class CarState(Struct):
     """
     All that is remembered of a car; plain values, so that it can be stored.
 
-    Distances are on the unwrapped way, which begins at the line before the first
-    sample: ``way_m`` is where the car is, ``line_m`` where its current lap began,
-    ``base_m`` where the lap began that its lap distance counts from.
+    Distances are on the way that ``race.way`` unwraps: ``way_m`` is where the car is,
+    ``line_m`` where its current lap began, the last of ``lines`` that it has crossed,
+    ``base_m`` where the lap began that its lap distance counts from. Without lap
+    distances ``driven_m`` is what its speed makes of the current lap, and ``scale`` what
+    that is to be taken times. ``lap_offset`` is how many laps it had behind it when its
+    way began; -1 on the grid, behind the line.
     """
 
     points: int = 0
     lap: int | None = None
+    lap_known_s: float = _NAN
     lap_offset: int | None = None
-    offset_guess: int = 0
+    on_grid: bool = False
     time_s: float = _NAN
+    late_from_s: float = _NAN
     way_m: float = 0.0
     line_m: float = 0.0
+    lines: int = 0
     base_m: float = 0.0
     lapdist_m: float = _NAN
+    driven_m: float = 0.0
+    scale: float = 1.0
     speed_kmh: float = _NAN
     accx_can: float = _NAN
     accy_can: float = _NAN
@@ -120,17 +138,29 @@ class CarState(Struct):
     line_at: Crossing | None = None
     laps: list[Lap] = field(default_factory=list)
 
+    @property
+    def laps_done(self) -> int:
+        """Laps completed since the start of the race, as far as the lap number tells it; -1 on the grid."""
+        return self.lines + (-int(self.on_grid) if self.lap_offset is None else self.lap_offset)
+
     def covered_m(self, length_m: float) -> float:
-        """The distance covered since the start of the race, as far as the lap number tells it [m]."""
-        if not math.isfinite(length_m):
-            return self.way_m
-        offset = self.offset_guess if self.lap_offset is None else self.lap_offset
-        return self.way_m + offset * length_m
+        """The distance covered since the start of the race; an unknown lap counts as the longest there is [m]."""
+        return self.laps_done * min(length_m, _LONGEST_LAP_M) + self.way_m - self.line_m
+
+    def start_anew(self, sectors: int) -> None:
+        """Forget all but the count of points."""
+        fresh = CarState(points=self.points, stress=[0.0] * sectors, sector_times=[None] * sectors)
+        for name in self.__struct_fields__:
+            setattr(self, name, getattr(fresh, name))
 
 
 def update(state: CarState, rows: NDArray[np.void], track: Track | None, counted_after: int) -> None:
     """
     Take a car's new rows in.
+
+    A row that is late, older than one that was taken in before, counts for the
+    averages alone: the car's way has been gone already. A car that sends nothing but
+    late rows has had its clock put back, and starts anew.
 
     Args:
         state: changed in place.
@@ -140,18 +170,25 @@ def update(state: CarState, rows: NDArray[np.void], track: Track | None, counted
     """
     state.points += int(np.count_nonzero(rows["seq"] > counted_after))
     rows = rows[np.argsort(rows["time_s"], kind="stable")]
+    ends = track.boundaries_m() if track is not None else (math.inf,)
+    if len(state.stress) != len(ends) or _clock_put_back(state, rows):
+        state.start_anew(len(ends))
     if math.isfinite(state.time_s):
-        late = int(np.searchsorted(rows["time_s"], state.time_s, side="right"))
-        # Late rows belong to the averages, but the way has been gone already.
+        late = int(np.searchsorted(rows["time_s"], state.time_s, side="left"))
         state.averages.add(rows[:late])
         rows = rows[late:]
-    if not rows.size:
-        return
-    ends = track.boundaries_m() if track is not None else (math.inf,)
-    if len(state.stress) != len(ends):
-        state.stress = [0.0] * len(ends)
-        state.sector_times = [None] * len(ends)
-    _Advance(state, rows, ends).run()
+    if rows.size:
+        _Advance(state, rows, ends).run()
+
+
+def _clock_put_back(state: CarState, rows: NDArray[np.void]) -> bool:
+    first_s, last_s = float(rows["time_s"][0]), float(rows["time_s"][-1])
+    if not last_s < state.time_s - _LATE_S:
+        state.late_from_s = _NAN
+        return False
+    if not abs(first_s - state.late_from_s) < 2 * _LATE_FOR_S:
+        state.late_from_s = first_s
+    return last_s - state.late_from_s > _LATE_FOR_S
 
 
 class _Advance:
@@ -162,96 +199,69 @@ class _Advance:
         self.rows = rows
         self.ends = ends
         self.length_m = ends[-1]
-        #: Where laps began in these rows, for a track whose length is not known.
-        self.lines: list[float] = []
+        if not math.isfinite(state.time_s):
+            state.time_s = float(rows["time_s"][0])
+        #: The last sample of before leads, so that what lies between is counted too.
+        self.times = np.concatenate(([state.time_s], rows["time_s"]))
 
     def run(self) -> None:
         state, rows = self.state, self.rows
-        if not math.isfinite(state.time_s):
-            self._begin()
-        speed = held(rows["speed_kmh"].astype(float), state.speed_kmh)
-        # The last sample of before leads, so that what lies between is counted too.
-        times = np.concatenate(([state.time_s], rows["time_s"]))
-        driven = np.cumsum(np.nan_to_num(speed) / 3.6 * np.minimum(np.diff(times), HOLE_S))
+        speed, driven = self._driven()
         laps = self._lap_numbers()
-        ways = np.concatenate(([state.way_m], self._way(driven, laps)))
-        in_lap = self._cross(times, ways, self._stress(ways))
+        distances = rows["lapdist_m"].astype(float)
+        known = np.flatnonzero(np.isfinite(distances))
+        if known.size and not math.isfinite(state.lapdist_m):
+            first = int(known[0])
+            self._place(float(distances[first]), state.way_m + float(driven[first]), float(laps[first]))
+        way = Way(state, self.length_m, self.times, speed, driven)
+        if known.size:
+            ways = way.by_distance(known, distances[known])
+        elif math.isfinite(state.lapdist_m):
+            ways = way.by_speed()
+        else:
+            ways = way.by_lap_number(laps)
+        ways = np.concatenate(([state.way_m], ways))
+        in_lap = self._cross(ways, self._stress(ways), way.lines)
         state.averages.add(rows[in_lap:])
-        state.time_s, state.way_m, state.speed_kmh = float(times[-1]), float(ways[-1]), float(speed[-1])
+        state.time_s, state.way_m, state.speed_kmh = float(self.times[-1]), float(ways[-1]), float(speed[-1])
         self._count_laps(float(laps[-1]))
 
-    def _begin(self) -> None:
-        """Place the car by its first known lap distance."""
-        state = self.state
-        distances = self.rows["lapdist_m"]
-        known = np.flatnonzero(np.isfinite(distances))
-        state.time_s = float(self.rows["time_s"][0])
-        state.way_m = min(float(distances[known[0]]) if known.size else 0.0, self.length_m)
-        if math.isfinite(self.length_m) and state.way_m > self.length_m / 2:
-            state.offset_guess = -1  # until a lap number says otherwise: on the grid, behind the line
-        state.sector = min(int(np.searchsorted(self.ends, state.way_m, side="right")), len(self.ends) - 1)
+    def _driven(self) -> tuple[FloatArray, FloatArray]:
+        """The speed, held, and what was driven since the last row before; shape (n,) each [km/h, m]."""
+        before = self.state.speed_kmh
+        speed = held(self.rows["speed_kmh"].astype(float), before)
+        led = or_zero(np.concatenate(([before if math.isfinite(before) else speed[0]], speed)))
+        gone = np.minimum(np.diff(self.times), LONGEST_HOLE_S) * (led[1:] + led[:-1])
+        return speed, np.cumsum(gone) / 7.2
 
     def _lap_numbers(self) -> FloatArray:
-        """The lap number at each row, held; NaN before one is known; shape (n,)."""
-        state = self.state
+        """The last known lap number at each row; NaN before there is one; shape (n,)."""
+        state, times = self.state, self.times[1:]
         laps = self.rows["lap"].astype(float)
-        laps[np.isin(laps, UNKNOWN_LAPS)] = _NAN
-        laps = held(laps, state.lap_sent)
-        if math.isfinite(laps[-1]):
-            state.lap = int(laps[-1])
-        return laps
-
-    def _way(self, driven: FloatArray, laps: FloatArray) -> FloatArray:
-        """The unwrapped distance at each row; shape (n,), non-decreasing [m]."""
-        state = self.state
-        distances = self.rows["lapdist_m"].astype(float)
-        known = np.flatnonzero(np.isfinite(distances))
-        if not known.size and not math.isfinite(state.lapdist_m):
-            return self._way_by_lap_number(driven, laps)
-        # Where the distance was sent the way is known; between, it is what was driven since.
-        anchors, ways = self._anchors(known, distances[known], driven)
-        since = np.searchsorted(anchors, np.arange(distances.size), side="right") - 1
-        at = anchors[since]
-        gone = driven - np.where(at >= 0, driven[np.maximum(at, 0)], 0.0)
-        return np.maximum.accumulate(np.maximum(ways[since] + gone, state.way_m))
-
-    def _anchors(
-        self, known: NDArray[np.intp], distances: FloatArray, driven: FloatArray
-    ) -> tuple[NDArray[np.intp], FloatArray]:
-        state = self.state
-        finite = math.isfinite(self.length_m)
+        without = (laps == UNKNOWN_LAPS[0]) | (laps == UNKNOWN_LAPS[1])
+        laps[without] = _NAN
+        known = np.flatnonzero(np.isfinite(laps))
         if known.size:
-            if not math.isfinite(state.lapdist_m):  # the first one ever: fit it to what was driven so far
-                expected = state.way_m + float(driven[known[0]])
-                laps = round((expected - distances[0]) / self.length_m) if finite else 0
-                state.base_m = max(laps, 0) * self.length_m if finite else 0.0
-                state.lapdist_m = float(distances[0])
-            before = np.concatenate(([state.lapdist_m], distances[:-1]))
-            half = self.length_m / 2 if finite else np.maximum(before / 2, _SHORTEST_LAP_M / 2)
-            wrapped = before - distances > half
-            bases = state.base_m + np.cumsum(np.where(wrapped, self.length_m if finite else before, 0.0))
-            self.lines = [float(base) for base in bases[wrapped]]
-            state.base_m, state.lapdist_m = float(bases[-1]), float(distances[-1])
-        else:
-            bases = distances
-        return np.concatenate(([-1], known)), np.concatenate(([state.way_m], bases + distances))
+            state.lap, state.lap_known_s = int(laps[known[-1]]), float(times[known[-1]])
+        if without.any() and times[np.flatnonzero(without)[-1]] - state.lap_known_s > _LAP_HOLDS_S:
+            state.lap = None
+        return held(laps, state.lap_sent)
 
-    def _way_by_lap_number(self, driven: FloatArray, laps: FloatArray) -> FloatArray:
-        """Without a lap distance: what was driven, held before the line until the lap number rises."""
+    def _place(self, lapdist_m: float, expected_m: float, lap: float) -> None:
+        """Put the car where its first lap distance says, in the lap it is on by now."""
         state = self.state
-        before = np.concatenate(([state.lap_sent], laps[:-1]))
-        rises = np.flatnonzero(laps > before)
-        way = np.empty(driven.size)
-        begin_m, line_m, gone_m = state.way_m, state.line_m, 0.0
-        for start, end in zip((0, *rises), (*rises, driven.size), strict=True):
-            if end > start:
-                way[start:end] = np.minimum(begin_m + driven[start:end] - gone_m, line_m + self.length_m - 0.1)
-            if end < driven.size:
-                gone_m = float(driven[end])
-                line_m += self.length_m if math.isfinite(self.length_m) else float(way[end - 1] if end else begin_m)
-                begin_m = line_m
-                self.lines.append(line_m)
-        return np.maximum.accumulate(np.maximum(way, state.way_m))
+        state.base_m, into_m = state.line_m, lapdist_m
+        if math.isfinite(self.length_m):
+            begun = max(round((expected_m - state.line_m - lapdist_m) / self.length_m), 0)
+            state.base_m += begun * self.length_m
+            begun += int(lapdist_m // self.length_m)
+            into_m = lapdist_m % self.length_m
+            state.on_grid = not state.lines and into_m > self.length_m / 2 and not math.isfinite(lap)
+            if begun:
+                state.lines, state.line_m, state.line_at = state.lines + begun, state.base_m + lapdist_m - into_m, None
+        state.way_m = state.base_m + lapdist_m
+        state.sector = min(int(np.searchsorted(self.ends, into_m, side="right")), len(self.ends) - 1)
+        state.sector_at = None
 
     def _stress(self, ways: FloatArray) -> FloatArray:
         """The stress summed up along the way, from 0 at its start; shape of ``ways`` [g²·m]."""
@@ -259,55 +269,79 @@ class _Advance:
         accx = np.concatenate(([state.accx_can], held(self.rows["accx_can"].astype(float), state.accx_can)))
         accy = np.concatenate(([state.accy_can], held(self.rows["accy_can"].astype(float), state.accy_can)))
         state.accx_can, state.accy_can = float(accx[-1]), float(accy[-1])
-        squares = np.nan_to_num(accx) ** 2 + np.nan_to_num(accy) ** 2
+        squares = or_zero(accx) ** 2 + or_zero(accy) ** 2
         return np.concatenate(([0.0], np.cumsum((squares[1:] + squares[:-1]) / 2 * np.diff(ways))))
 
-    def _cross(self, times: FloatArray, ways: FloatArray, stress: FloatArray) -> int:
+    def _cross(self, ways: FloatArray, stress: FloatArray, lines: list[float]) -> int:
         """Book every boundary that was crossed; returns the first row of the lap the car is in then."""
         state = self.state
-        booked, in_lap = 0.0, 0
-        while (boundary := self._next_boundary()) <= ways[-1]:
-            if boundary <= ways[0]:  # passed already: the car began there
-                time_s, after, total = float(times[0]), 1, 0.0
-            else:
-                time_s, after = crossing_time(ways, times, boundary)
-                total = float(np.interp(boundary, ways, stress))
-            crossing = Crossing(time_s, bool(times[after] - times[after - 1] > HOLE_S))
-            state.stress[state.sector] += total - booked
+        spans_s = np.diff(self.times)
+        jumps = np.flatnonzero(np.diff(ways) > _JUMP_M + _FASTEST_M_S * spans_s)
+        # A lap number says when the lap ended, however far from the line the way had come by then.
+        by_number = bool(lines) and math.isfinite(self.length_m)
+        booked, in_lap, seen = 0.0, 0, 0
+        while (boundary := self._next_boundary(lines)) <= ways[-1]:
+            time_s, after = crossing_time(ways, self.times, boundary)
+            total = float(np.interp(boundary, ways, stress))
+            state.stress[state.sector] += max(total - booked, 0.0)
             booked = total
-            if state.sector_at is not None:
-                state.sector_times[state.sector] = time_s - state.sector_at.time_s
-            state.sector_at = crossing
-            state.sector += 1
+            if np.any((jumps >= seen) & (jumps < after)) and not by_number:
+                self._lose_time()
+            seen = after
+            span_s = spans_s[after - 1]
+            lost = span_s > LONGEST_HOLE_S or (after - 1 in jumps and boundary not in lines)
+            self._end_sector(Crossing(_NAN if lost else time_s, bool(lost or span_s > HOLE_S)))
             if state.sector == len(self.ends):
-                self._end_lap(crossing, boundary)
+                self._end_lap(boundary)
                 in_lap = after - 1
-        state.stress[state.sector] += float(stress[-1]) - booked
+        if np.any(jumps >= seen) and not by_number:
+            self._lose_time()
+        state.stress[state.sector] += max(float(stress[-1]) - booked, 0.0)
         return in_lap
 
-    def _next_boundary(self) -> float:
+    def _next_boundary(self, lines: list[float]) -> float:
         state = self.state
         if math.isfinite(self.length_m):
             return state.line_m + self.ends[state.sector]
-        return next((line for line in self.lines if line > state.line_m), math.inf)
+        return next((line for line in lines if line > state.line_m), math.inf)
 
-    def _end_lap(self, crossing: Crossing, line_m: float) -> None:
+    def _lose_time(self) -> None:
+        """The car was put elsewhere: the sector and the lap it is on have no time."""
+        self.state.sector_at = None
+        if self.state.line_at is not None:
+            self.state.line_at = Crossing(_NAN, True)
+
+    def _end_sector(self, crossing: Crossing) -> None:
         state = self.state
+        took_s = crossing.time_s - state.sector_at.time_s if state.sector_at is not None else _NAN
+        state.sector_times[state.sector] = took_s if math.isfinite(took_s) else None
+        state.sector_at = crossing
+        state.sector += 1
+
+    def _end_lap(self, line_m: float) -> None:
+        state, crossing = self.state, self.state.sector_at
+        assert crossing is not None
         if state.line_at is not None:
             estimated = crossing.estimated or state.line_at.estimated
-            state.laps = [*state.laps[1 - MOST_LAPS :], Lap(crossing.time_s - state.line_at.time_s, estimated)]
-        state.line_at = crossing
-        state.line_m = line_m
+            lap = Lap(crossing.time_s - state.line_at.time_s, estimated, first=state.laps_done == 0)
+            state.laps = [*state.laps[1 - MOST_LAPS :], lap]
+        state.line_at, state.line_m = crossing, line_m
+        state.lines += 1
         state.sector = 0
         state.stress = [0.0] * len(self.ends)
         state.averages = Averages()
 
     def _count_laps(self, lap: float) -> None:
-        """How far the lap number is ahead of the laps seen here, judged away from the line, where it may tick early."""
+        """
+        Compare the lap number with the laps seen here, away from the line, where it may tick early.
+
+        A car that was seen on the grid was seen to begin: its counter may be ahead.
+        """
         state = self.state
         state.lap_sent = lap
-        if not math.isfinite(lap) or not math.isfinite(self.length_m):
+        if not math.isfinite(lap):
             return
-        share = (state.way_m - state.line_m) / self.length_m
+        share = (state.way_m - state.line_m) / self.length_m if math.isfinite(self.length_m) else 0.5
         if state.lap_offset is None or 0.2 < share < 0.8:
-            state.lap_offset = int(lap) - 1 - round(state.line_m / self.length_m)
+            offset = int(lap) - 1 - state.lines
+            state.lap_offset = -1 if state.on_grid and 0 <= offset + 1 <= _LAPS_AHEAD else offset

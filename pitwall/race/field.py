@@ -23,8 +23,8 @@ def gaps(reports: Iterable[CarReport]) -> list[dict[str, Any]]:
 
     Position is by distance covered. The percent figures compare average speeds
     over the current lap: (leader's - own) / leader's, (ahead's - own) / own,
-    (own - behind's) / own, each times 100; they are null without such a car, and
-    left out where a speed is not known.
+    (own - behind's) / own, each times 100. The latter two are null without such a car
+    or where a speed is not known; those to the leader are left out then.
     """
     ordered = sorted(reports, key=lambda report: (report.track, -report.covered_m, report.chassis))
     found: list[dict[str, Any]] = []

@@ -25,10 +25,10 @@ class Insight(NamedTuple):
 
 
 class InsightBook:
-    """Remembers what was said, so that nothing is said twice."""
+    """Remembers what was said of each car, so that nothing is said twice."""
 
     def __init__(self) -> None:
-        self._said: dict[tuple[str, str, str], str] = {}
+        self._said: dict[tuple[str, str], dict[str, str]] = {}
 
     def news(
         self, results: Iterable[Mapping[str, Any]], gaps: Iterable[Mapping[str, Any]], now_ms: int
@@ -45,21 +45,19 @@ class InsightBook:
         found: list[dict[str, Any]] = []
         for result in results:
             car = (result["track"], result["chassis"])
-            standing = {insight.type: insight for insight in _findings(result, by_car.get(car))}
-            for kind in ("tire_wear", "performance", "gap_analysis", "strategy", "anomaly"):
-                insight = standing.get(kind)
-                key = (*car, kind)
-                if insight is None:
-                    self._said.pop(key, None)
-                elif self._said.get(key) != insight.severity:
-                    self._said[key] = insight.severity
-                    found.append({**insight._asdict(), "chassis": result["chassis"], "timestamp": now_ms})
+            said = self._said.get(car, {})
+            standing = list(_findings(result, by_car.get(car)))
+            self._said[car] = {insight.type: insight.severity for insight in standing}
+            found += [
+                {**insight._asdict(), "chassis": result["chassis"], "timestamp": now_ms}
+                for insight in standing
+                if said.get(insight.type) != insight.severity
+            ]
         return found
 
     def forget(self, track: str, chassis: str) -> None:
         """Drop what was said of a car that is no longer followed."""
-        for key in [key for key in self._said if key[:2] == (track, chassis)]:
-            del self._said[key]
+        self._said.pop((track, chassis), None)
 
 
 def _findings(result: Mapping[str, Any], gap: Mapping[str, Any] | None) -> Iterable[Insight]:

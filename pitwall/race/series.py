@@ -23,6 +23,11 @@ def held(values: FloatArray, before: float) -> FloatArray:
     return np.where(last >= 0, values[np.maximum(last, 0)], before)
 
 
+def or_zero(values: FloatArray) -> FloatArray:
+    """The values, 0 where one is missing (NaN)."""
+    return np.where(np.isnan(values), 0.0, values)
+
+
 def crossing_time(distance_m: FloatArray, time_s: FloatArray, at_m: float) -> tuple[float, int]:
     """
     When a distance was reached, interpolated between the samples around it.
@@ -30,12 +35,12 @@ def crossing_time(distance_m: FloatArray, time_s: FloatArray, at_m: float) -> tu
     Args:
         distance_m: shape (n,), non-decreasing [m].
         time_s: shape (n,), rising [s].
-        at_m: above the first and at most the last distance [m].
+        at_m: from the first to the last distance [m].
 
     Returns:
-        The time [s], and the index of the first sample at or beyond the distance.
+        The time [s], and the index of the first sample at or beyond the distance, 1 at least.
     """
-    after = int(np.searchsorted(distance_m, at_m, side="left"))
+    after = max(int(np.searchsorted(distance_m, at_m, side="left")), 1)
     before = after - 1
     span_m = distance_m[after] - distance_m[before]
     share = (at_m - distance_m[before]) / span_m if span_m > 0 else 1.0
