@@ -72,7 +72,7 @@ class Share:
         self._store = store
         self._most_since = rows_held // 4
         self._names: dict[int, tuple[str, str]] = {}
-        self._mine = np.zeros(64, bool)
+        self._mine = np.empty(0, np.uint32)
         checkpoint = store.load()
         self.read_seq = checkpoint.read_seq if checkpoint is not None else 0
         #: Of a predecessor's cars those are taken over that are made known again.
@@ -84,18 +84,13 @@ class Share:
     def know(self, cars: list[tuple[int, str, str]], forget: list[int]) -> None:
         """Learn cars' names, in the order of their numbers, and drop those no longer followed."""
         for number, track, chassis in cars:
-            if number >= self._mine.size:
-                more = np.zeros(number + self._mine.size, bool)
-                more[: self._mine.size] = self._mine
-                self._mine = more
-            self._mine[number] = mine = partition_of(chassis, self._partitions) == self._partition
-            if mine:
+            if partition_of(chassis, self._partitions) == self._partition:
                 self._names[number] = (track, chassis)
                 self._states[number] = self._left.pop(number, CarState())
         for number in forget:
-            self._mine[number] = False
             self._names.pop(number, None)
             self._states.pop(number, None)
+        self._mine = np.fromiter(self._names, np.uint32, len(self._names))
 
     def aggregate(self, upto: int, counted: int) -> tuple[int, list[CarReport]]:
         """
@@ -115,8 +110,7 @@ class Share:
                 break
             missed += max(self.read_seq + lost - max(self.read_seq, counted), 0)
             self.read_seq += lost + rows.size
-            rows = rows[rows["car"] < self._mine.size]
-            rows = rows[self._mine[rows["car"]]]
+            rows = rows[np.isin(rows["car"], self._mine, kind="sort")]
             if not rows.size:
                 continue
             rows = rows[np.argsort(rows["car"], kind="stable")]
