@@ -22,7 +22,7 @@ from ampoule.child import AMPChild
 from numpy.typing import NDArray
 from twisted.logger import Logger
 
-from pitwall.model.track import Tracks, packaged_tracks, parse_tracks
+from pitwall.model.track import Track, Tracks, packaged_tracks, parse_tracks
 from pitwall.pool.checkpoint import Checkpoint, CheckpointStore
 from pitwall.pool.commands import Aggregate, Fetch, Know, in_parts
 from pitwall.race.car import CarState, update
@@ -71,7 +71,7 @@ class Share:
         self._partitions = partitions
         self._store = store
         self._most_since = rows_held // 4
-        self._names: dict[int, tuple[str, str]] = {}
+        self._names: dict[int, tuple[str, str, Track | None]] = {}
         self._mine = np.empty(0, np.uint32)
         checkpoint = store.load()
         self.read_seq = checkpoint.read_seq if checkpoint is not None else 0
@@ -85,7 +85,7 @@ class Share:
         """Learn cars' names, in the order of their numbers, and drop those no longer followed."""
         for number, track, chassis in cars:
             if partition_of(chassis, self._partitions) == self._partition:
-                self._names[number] = (track, chassis)
+                self._names[number] = (track, chassis, self._tracks.get(track))
                 self._states[number] = self._left.pop(number, CarState())
         for number in forget:
             self._names.pop(number, None)
@@ -121,19 +121,19 @@ class Share:
         return missed, [self._report(number) for number in sorted(touched) if self._states[number].points]
 
     def _update(self, number: int, rows: NDArray[np.void], counted: int) -> None:
-        track = self._tracks.get(self._names[number][0])
+        track = self._names[number][2]
         try:
             update(self._states[number], rows, track, counted)
         except Exception:
             # Nothing foreseen: this car begins anew, and the others lose nothing.
             self._failures += 1
             if self._failures == 1:
-                self.log.failure("the rows of {car} could not be computed", car=self._names[number])
+                self.log.failure("the rows of {car} could not be computed", car=self._names[number][:2])
             self._states[number].start_anew(len(track.sectors) if track is not None else 1)
 
     def _report(self, number: int) -> CarReport:
-        track, chassis = self._names[number]
-        return report(number, track, chassis, self._states[number], self._tracks.get(track))
+        name, chassis, track = self._names[number]
+        return report(number, name, chassis, self._states[number], track)
 
     def _checkpoint(self) -> None:
         now = time.monotonic()

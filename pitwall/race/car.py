@@ -231,7 +231,7 @@ class _Advance:
         before = self.state.speed_kmh
         speed = held(self.rows["speed_kmh"].astype(float), before)
         led = or_zero(np.concatenate(([before if math.isfinite(before) else speed[0]], speed)))
-        gone = np.minimum(np.diff(self.times), LONGEST_HOLE_S) * (led[1:] + led[:-1])
+        gone = np.minimum(self.times[1:] - self.times[:-1], LONGEST_HOLE_S) * (led[1:] + led[:-1])
         return speed, np.cumsum(gone) / 7.2
 
     def _lap_numbers(self) -> FloatArray:
@@ -270,13 +270,13 @@ class _Advance:
         accy = np.concatenate(([state.accy_can], held(self.rows["accy_can"].astype(float), state.accy_can)))
         state.accx_can, state.accy_can = float(accx[-1]), float(accy[-1])
         squares = or_zero(accx) ** 2 + or_zero(accy) ** 2
-        return np.concatenate(([0.0], np.cumsum((squares[1:] + squares[:-1]) / 2 * np.diff(ways))))
+        return np.concatenate(([0.0], np.cumsum((squares[1:] + squares[:-1]) / 2 * (ways[1:] - ways[:-1]))))
 
     def _cross(self, ways: FloatArray, stress: FloatArray, lines: list[float]) -> int:
         """Book every boundary that was crossed; returns the first row of the lap the car is in then."""
         state = self.state
-        spans_s = np.diff(self.times)
-        jumps = np.flatnonzero(np.diff(ways) > _JUMP_M + _FASTEST_M_S * spans_s)
+        spans_s = self.times[1:] - self.times[:-1]
+        jumps = np.flatnonzero(ways[1:] - ways[:-1] > _JUMP_M + _FASTEST_M_S * spans_s)
         # A lap number says when the lap ended, however far from the line the way had come by then.
         by_number = bool(lines) and math.isfinite(self.length_m)
         booked, in_lap, seen = 0.0, 0, 0
@@ -294,7 +294,7 @@ class _Advance:
             if state.sector == len(self.ends):
                 self._end_lap(boundary)
                 in_lap = after - 1
-        if np.any(jumps >= seen) and not by_number:
+        if jumps.size and jumps[-1] >= seen and not by_number:
             self._lose_time()
         state.stress[state.sector] += max(float(stress[-1]) - booked, 0.0)
         return in_lap
