@@ -12,14 +12,17 @@ import msgspec
 
 from benchmarks.load import a_point
 from pitwall.hub import Hub
+from pitwall.model.cars import CarNames
+from pitwall.model.events import EVENTS
 from pitwall.model.track import packaged_tracks
 from pitwall.race.car import CarState, update
 from pitwall.ring import PointRing
 from pitwall.rows import ROW, RowReader, SharedRows
 from pitwall.sim import Race, RaceConfig
+from pitwall.wire.live import LiveDecoder
 from pitwall.wire.messages import recent
 from pitwall.wire.points import PointDecoder
-from pitwall.wire.text import decode_datagrams
+from pitwall.wire.tables import Told
 
 _COUNT = 1000
 
@@ -34,8 +37,9 @@ def micro(quick: bool) -> dict[str, dict[str, float]]:
     raws = [a_point(index) for index in range(_COUNT)]
     body = b"[%b]" % b",".join(raws)
     decoder = PointDecoder()
+    live = LiveDecoder(decoder, Told(CarNames(), EVENTS, packaged_tracks()))
     for _ in range(3):  # until the vendor's names are learnt
-        decoded = decode_datagrams(decoder, raws, 0.0)
+        decoded = live.datagrams(raws, 0.0)
     hub = Hub(PointRing(20_000), SharedRows(65_536), "benchmark")
     for _ in range(20):
         hub.publish("benchmark", decoded.points, decoded.raws, 0.0)
@@ -49,7 +53,7 @@ def micro(quick: bool) -> dict[str, dict[str, float]]:
     assert rows.dtype == ROW
     return {
         "decode and check a datagram": {
-            "ours": _us(lambda: decode_datagrams(decoder, raws, 0.0)),
+            "ours": _us(lambda: live.datagrams(raws, 0.0)),
             "json.loads, unchecked": _us(lambda: list(map(json.loads, raws))),
         },
         "decode and check an array": {

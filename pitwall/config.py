@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 from twisted.python import usage
 
+from pitwall.model.channels import MAX_NAME
+from pitwall.model.events import parse_events
 from pitwall.model.track import TrackFileError, parse_tracks
 
 
@@ -79,6 +81,19 @@ def _number(low: float, high: float) -> Callable[[str, str], float]:
 
 def _text(name: str, text: str) -> str:
     return text
+
+
+def _name(name: str, text: str) -> str:
+    if len(text) > MAX_NAME or not text.isprintable():
+        raise SettingError(f"{name} is {text}, wanted a name of at most {MAX_NAME} characters")
+    return text
+
+
+def _events(name: str, text: str) -> dict[str, str]:
+    try:
+        return parse_events(text)
+    except ValueError:
+        raise SettingError(f"{name} is {text}, wanted pairs such as I_R08_2025-11-02=barber") from None
 
 
 def _switch(name: str, text: str) -> bool:
@@ -153,13 +168,18 @@ SETTINGS = (
     Setting("MAX_CONNECTIONS", 5000, _whole(1, 1_000_000), "WebSocket clients at a time"),
     Setting("ALLOWED_ORIGINS", (), _origins, "pages that may connect, by commas", "same host, localhost, 127.0.0.1"),
     Setting("MAX_BODY", 8 << 20, _whole(1024, 1 << 30), "largest HTTP body [bytes]"),
+    Setting("MAX_INFLATED", 64 << 20, _whole(1024, 1 << 34), "largest text of lines in a gzip body, unpacked [bytes]"),
     Setting("MAX_CARS", 256, _whole(1, 10_000), "cars followed at a time"),
     Setting("TRACK_SECTORS_PATH", None, _track_file, "track file (JSON)", "the packaged one"),
+    Setting("TRACK", None, _name, "track of what does not say it", "none"),
+    Setting("EVENT_TRACKS", {}, _events, "tracks of further meta_event names: EVENT=TRACK, by commas", "season 2025"),
     Setting("DEMO_DATA_PATH", None, _file, "file of points to replay in a loop (JSON)", "no replay"),
     Setting("S3_BUCKET", None, _text, "bucket with CSV objects to read", "no S3"),
     Setting("S3_PREFIX", "telemetry/", _text, "prefix of their keys"),
+    Setting("S3_TRACK", None, _name, "track of objects whose rows and key do not say it", "as TRACK"),
     Setting("S3_POLL_SECONDS", 60, _number(1, 86_400), "time between looks at the bucket [s]"),
     Setting("S3_ENDPOINT_URL", None, _url, "another S3 service than AWS", "AWS"),
+    Setting("S3_SQS_QUEUE_URL", None, _url, "SQS queue with the bucket's notifications", "polling alone"),
     Setting("AWS_REGION", "us-east-1", _text, "region of the bucket"),
     Setting("STATE_DIR", None, _directory, "directory where S3 progress is kept over restarts", "not kept"),
 )

@@ -9,81 +9,17 @@ reactor: whoever calls says what time it is.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
 
+from pitwall.cars import CarTable
 from pitwall.ledger import Ledger
 from pitwall.model.point import Point
+from pitwall.order import CarOrder
 from pitwall.ring import PointRing
-from pitwall.rows import SharedRows, columns_of, pack_rows
+from pitwall.rows import STAMPS, Rows, SharedRows, channels_of, columns_of, numbered, pack_rows
+from pitwall.wire.tally import Tally
 
 #: Points held back before they are made rows at one go: ten columns cost as much for one point as for a hundred.
 _STAGED_AT_MOST = 1024
-
-
-class Car(NamedTuple):
-    """A car on a track; ``number`` stands for it in the shared rows and is never used again for another."""
-
-    number: int
-    track: str
-    chassis: str
-
-
-class CarTable:
-    """
-    The cars heard of, at most ``most`` of them.
-
-    A further one takes the place of the car that has been silent for longest.
-    """
-
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self.evicted = 0
-        self.heard_at: dict[int, float] = {}
-        self._numbers: dict[tuple[str, str], int] = {}
-        self._by_number: dict[int, Car] = {}
-        self._last_number = -1
-
-    def __len__(self) -> int:
-        return len(self._by_number)
-
-    def numbers(self, names: Sequence[tuple[str, str]], now: float) -> list[int]:
-        """The number of the car of each (track, chassis); a new car gets the next one."""
-        found: list[Any] = list(map(self._numbers.get, names))
-        heard = set(found)
-        # Before anything is evicted, so that no car loses its place while it speaks.
-        self.heard_at.update(dict.fromkeys(heard - {None}, now))
-        if None in heard:
-            pairs = zip(names, found, strict=True)
-            found = [self._add(name, now) if number is None else number for name, number in pairs]
-        return found
-
-    def since(self, number: int) -> list[Car]:
-        """The cars numbered above ``number``, in order; those evicted are left out."""
-        return [car for car in self._by_number.values() if car.number > number]
-
-    def get(self, number: int) -> Car | None:
-        """The car of that number; None once it is evicted."""
-        return self._by_number.get(number)
-
-    @property
-    def last_number(self) -> int:
-        """The highest number given; -1 before there is one."""
-        return self._last_number
-
-    def _add(self, name: tuple[str, str], now: float) -> int:
-        if name in self._numbers:  # a moment ago, in the same batch
-            return self._numbers[name]
-        if len(self._by_number) >= self.most:
-            silent = min(self.heard_at, key=self.heard_at.__getitem__)
-            del self.heard_at[silent]
-            gone = self._by_number.pop(silent)
-            del self._numbers[gone.track, gone.chassis]
-            self.evicted += 1
-        self._last_number += 1
-        self._by_number[self._last_number] = Car(self._last_number, *name)
-        self._numbers[name] = self._last_number
-        self.heard_at[self._last_number] = now
-        return self._last_number
 
 
 class Hub:
@@ -106,6 +42,7 @@ class Hub:
         #: Called after each publish with the last sequence number.
         self.listeners: list[Callable[[int], None]] = []
         self.newest_at = 0.0
+        self._order = CarOrder(self.cars)
         self._staged: list[Point] = []
 
     @property
@@ -138,10 +75,41 @@ class Hub:
         """Count what was no point."""
         self.ledger.refused[door, reason] += count
 
-    def write_rows(self) -> None:
-        """Let the workers see every point published so far."""
+    def book(self, door: str, tally: Tally) -> None:
+        """Note what became of rows that a door joined to points."""
+        if not tally.rows and not tally.repairs:
+            return
+        rows = self.ledger.rows[door]
+        rows["rows"] += tally.rows
+        rows["samples"] += tally.samples
+        rows["duplicates"] += tally.duplicates
+        rows["refused"] += tally.refused
+        for repair, count in tally.repairs.items():
+            self.ledger.repairs[repair.name] += count
+            self.cars.repaired(repair.track, repair.chassis, repair.name, count)
+
+    def write_rows(self, now: float | None = None) -> None:
+        """
+        Let the workers see every point published so far, but for those that wait to be put in order.
+
+        ``now`` is in s since 1970; by default it is when the last points came.
+        """
+        now = self.newest_at if now is None else now
         staged, self._staged = self._staged, []
         for start in range(0, len(staged), self.rows.capacity):
             columns = columns_of(staged[start : start + self.rows.capacity])
             numbers = self.cars.numbers(list(zip(columns[0], columns[1], strict=True)), self.newest_at)
-            self.rows.write(pack_rows(columns, numbers, self.rows.published + 1))
+            channels = channels_of(columns)
+            self.cars.count(numbers, channels, self.newest_at)
+            rows = pack_rows(columns, channels, numbers)
+            stamps = columns[STAMPS]
+            if stamps.count(None) < len(stamps):
+                rows = self._order.put(rows, stamps, now)
+            self._write(rows)
+        if self._order.holding:
+            for rows in self._order.overdue(now):
+                self._write(rows)
+
+    def _write(self, rows: Rows) -> None:
+        for start in range(0, len(rows), self.rows.capacity):
+            self.rows.write(numbered(rows[start : start + self.rows.capacity], self.rows.published + 1))

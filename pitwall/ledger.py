@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 
 
 class Ledger:
@@ -13,6 +13,11 @@ class Ledger:
         self.accepted: Counter[str] = Counter()
         #: Rows or datagrams refused, by (door, reason).
         self.refused: Counter[tuple[str, str]] = Counter()
+        #: Rows of the long form and lap triggers, by door: those that came are ``rows``, and each of them is a
+        #: sample of a point, a duplicate, or refused; what is held for its instant counts as a sample.
+        self.rows: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        #: What was repaired, by name.
+        self.repairs: Counter[str] = Counter()
         #: Telemetry messages, once a flush whatever the number of clients.
         self.messages_broadcast = 0
         #: Points that clients which were behind did not get, summed over clients.

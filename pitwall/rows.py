@@ -23,13 +23,14 @@ import os
 import struct
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from msgspec.structs import astuple
 from numpy.typing import NDArray
 
-from pitwall.model.channels import CORE
+from pitwall.model.channels import CAR_CLOCK, CORE, EXTRA
 from pitwall.model.point import Point
 from pitwall.shared import shared_file, shared_path
 
@@ -37,7 +38,12 @@ from pitwall.shared import shared_file, shared_path
 ROW: Final = np.dtype([("seq", "<u8"), ("time_s", "<f8"), ("car", "<u4"), *((channel.name, "<f4") for channel in CORE)])
 _HEADER: Final = 64
 _COUNTER: Final = struct.Struct("<Q")
-_CHANNELS: Final = tuple(enumerate((channel.name for channel in CORE), start=3))
+_CORE: Final = tuple(channel.name for channel in CORE)
+#: The column of the cars' own clocks, as they were sent.
+STAMPS: Final = Point.__struct_fields__.index(CAR_CLOCK)
+_CHANNELS: Final = slice(3, 3 + len(CORE + EXTRA))
+
+Rows = NDArray[np.void]
 
 
 class Slice(NamedTuple):
@@ -48,28 +54,39 @@ class Slice(NamedTuple):
 
 
 def columns_of(points: Sequence[Point]) -> list[tuple[Any, ...]]:
-    """The fields of points, a tuple a field, in the order of ``Point``; empty without points."""
+    """The fields of points, a tuple a field, those of ``Point`` first, in its order; empty without points."""
     return list(zip(*map(astuple, points), strict=False))
 
 
-def pack_rows(columns: Sequence[tuple[Any, ...]], cars: Sequence[int], first_seq: int) -> NDArray[np.void]:
+def channels_of(columns: Sequence[tuple[Any, ...]]) -> NDArray[np.float64]:
+    """The channels of points, in the order of the catalogue, NaN where not sent; shape (channels, n)."""
+    picked = columns[_CHANNELS]
+    count = len(columns[0])
+    # Packing a column of floats is 4 ns a value; an array from tuples takes ten times that.
+    packed = struct.Struct(f"{count * len(picked)}d").pack(*chain.from_iterable(picked))
+    return np.frombuffer(packed).reshape(len(picked), count)
+
+
+def pack_rows(columns: Sequence[tuple[Any, ...]], channels: NDArray[np.float64], cars: Sequence[int]) -> Rows:
     """
-    The rows of points; shape (n,) of ``ROW``.
+    The rows of points, not numbered yet; shape (n,) of ``ROW``.
 
     Args:
         columns: the fields of stamped points, oldest first, as ``columns_of`` gives them.
+        channels: of the same points, as ``channels_of`` gives them.
         cars: the number of each point's car.
-        first_seq: the first point's number.
     """
-    count = len(cars)
-    rows = np.empty(count, ROW)
-    rows["seq"] = np.arange(first_seq, first_seq + count, dtype=np.uint64)
+    rows = np.empty(len(cars), ROW)
     rows["car"] = cars
     rows["time_s"] = list(map(datetime.timestamp, columns[2]))
-    # Packing a column of floats is 4 ns a value; an array from tuples takes ten times that.
-    floats = struct.Struct(f"{count}d")
-    for position, name in _CHANNELS:
-        rows[name] = np.frombuffer(floats.pack(*columns[position]))
+    for name, values in zip(_CORE, channels, strict=False):
+        rows[name] = values
+    return rows
+
+
+def numbered(rows: Rows, first_seq: int) -> Rows:
+    """The same rows, numbered from ``first_seq`` on."""
+    rows["seq"] = np.arange(first_seq, first_seq + len(rows), dtype=np.uint64)
     return rows
 
 

@@ -23,21 +23,28 @@ from pitwall.hub import Hub
 from pitwall.ingest.demo import ReplayError, ReplayService, SimulatedRaceService, load_recording
 from pitwall.ingest.http import IngestDoor
 from pitwall.ingest.s3 import S3Service
+from pitwall.ingest.s3queue import Notifications
 from pitwall.ingest.udp import TelemetryPortService, TelemetryProtocol
+from pitwall.intake import LiveIntake
 from pitwall.listen import AdoptedPortService, ListenError, bind_tcp, bind_udp, raise_descriptor_limit
+from pitwall.model.cars import CarNames
+from pitwall.model.events import EVENTS
 from pitwall.model.track import packaged_tracks, parse_tracks
 from pitwall.pool.service import AggregationService
 from pitwall.ring import PointRing
 from pitwall.rows import SharedRows
 from pitwall.serve.broadcast import Broadcaster, Pace
 from pitwall.serve.health import Health
+from pitwall.serve.lag import ReactorLag
 from pitwall.serve.origins import OriginPolicy
 from pitwall.serve.quickpost import QuickPost
 from pitwall.serve.rest import RestAPI, Root, WebSocketDoor
 from pitwall.serve.site import BoundedSite
 from pitwall.serve.websocket import TelemetryFactory
+from pitwall.wire.live import LiveDecoder
 from pitwall.wire.messages import insight_update
 from pitwall.wire.points import PointDecoder
+from pitwall.wire.tables import Told
 
 __all__ = ["Options", "makeService"]
 
@@ -68,6 +75,13 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
     rows = SharedRows(max(size, FEWEST_ROWS))
     hub = Hub(PointRing(size), rows, epoch=secrets.token_hex(4), most_cars=settings["MAX_CARS"])
     decoder = PointDecoder()
+    path = settings["TRACK_SECTORS_PATH"]
+    tracks = packaged_tracks() if path is None else parse_tracks(Path(path).read_bytes())
+    told = Told(CarNames(), {**EVENTS, **settings["EVENT_TRACKS"]}, tracks, settings["TRACK"])
+
+    def live(door: str) -> LiveIntake:
+        return LiveIntake(hub, door, LiveDecoder(decoder, told), reactor.seconds, reactor.callLater)
+
     origins = OriginPolicy(settings["ALLOWED_ORIGINS"])
 
     broadcaster = Broadcaster(hub, reactor, Pace(settings["FLUSH_MS"] / 1000, settings["FLUSH_SHARE"]))
@@ -82,17 +96,29 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
         lambda content: broadcaster.tell(insight_update(content)),
         settings["TRACK_SECTORS_PATH"],
     )
-    udp_door = TelemetryPortService(
-        udp, TelemetryProtocol(hub, decoder, reactor), reactor, pause_s=settings["FLUSH_MS"] / 1000
-    )
+    by_udp, by_http = live("udp"), live("http")
+    udp_door = TelemetryPortService(udp, TelemetryProtocol(by_udp), reactor, pause_s=settings["FLUSH_MS"] / 1000)
     demos = _demos(settings, hub, decoder, reactor)
-    buckets = _buckets(settings, hub, decoder, reactor)
+    s3_told = told._replace(track=settings["S3_TRACK"] or told.track)
+    buckets = _buckets(settings, hub, decoder, s3_told, reactor)
     doors: list[Any] = [udp_door]
-    health = Health(hub, broadcaster, aggregation, doors, udp_door, demo=bool(demos), buckets=buckets)
     # One slice of a long body a turn.
     cooperator = Cooperator(lambda: lambda: True, lambda step: reactor.callLater(0, step))
-    ingest = IngestDoor(hub, decoder, reactor, cooperator)
-    api = RestAPI(hub, lambda: health.answer(reactor.seconds()), ingest.post, origins)
+    ingest = IngestDoor(
+        hub, decoder, by_http, told, reactor, cooperator, settings["MAX_BODY"], settings["MAX_INFLATED"]
+    )
+    lag = ReactorLag(reactor)
+
+    def pending() -> dict[str, int]:
+        waits = {"udp": by_udp.decoder.joiner.pending, "http": ingest.pending}
+        if buckets:
+            waits["s3"] = sum(bucket.pending for bucket in buckets)
+        return waits
+
+    health = Health(
+        hub, broadcaster, aggregation, doors, udp_door, bool(demos), buckets, pending=pending, lag=lag.figures
+    )
+    api = RestAPI(hub, lambda: health.answer(reactor.seconds()), ingest.post, origins, reactor.seconds)
     websocket = WebSocketDoor(
         WebSocketResource(screens), origins, lambda: len(broadcaster.clients), settings["MAX_CONNECTIONS"]
     )
@@ -105,6 +131,8 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
         health.sample(reactor.seconds())
         screens.check_clients()
         site.sweep()
+        ingest.sweep()
+        hub.cars.look(reactor.seconds())
 
     parent = MultiService()
     for service in (
@@ -112,6 +140,7 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
         ScreensService(screens),
         http_door,
         Chores(every_second, reactor),
+        lag,
         *demos,
         *buckets,
         udp_door,
@@ -123,11 +152,21 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
     return parent
 
 
-def _buckets(settings: dict[str, Any], hub: Hub, decoder: PointDecoder, reactor: Any) -> list[S3Service]:
+def _buckets(settings: dict[str, Any], hub: Hub, decoder: PointDecoder, told: Told, reactor: Any) -> list[S3Service]:
     """The bucket that is to be read, if one is."""
     if settings["S3_BUCKET"] is None:
         return []
-    path = settings["TRACK_SECTORS_PATH"]
+    queue_url = settings["S3_SQS_QUEUE_URL"]
+    queue = None
+    if queue_url is not None:
+        queue = Notifications(
+            reactor,
+            queue_url=queue_url,
+            bucket=settings["S3_BUCKET"],
+            prefix=settings["S3_PREFIX"],
+            region=settings["AWS_REGION"],
+            endpoint_url=settings["S3_ENDPOINT_URL"],
+        )
     return [
         S3Service(
             hub,
@@ -139,7 +178,8 @@ def _buckets(settings: dict[str, Any], hub: Hub, decoder: PointDecoder, reactor:
             region=settings["AWS_REGION"],
             endpoint_url=settings["S3_ENDPOINT_URL"],
             state_dir=settings["STATE_DIR"],
-            tracks=packaged_tracks() if path is None else parse_tracks(Path(path).read_bytes()),
+            told=told,
+            queue=queue,
         )
     ]
 

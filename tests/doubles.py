@@ -20,6 +20,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pitwall.hub import Hub
 from pitwall.ingest.http import IngestDoor
+from pitwall.intake import LiveIntake
+from pitwall.model.cars import CarNames
+from pitwall.model.events import EVENTS
+from pitwall.model.track import packaged_tracks
 from pitwall.ring import PointRing
 from pitwall.rows import SharedRows
 from pitwall.serve.broadcast import Broadcaster, Pace
@@ -28,7 +32,9 @@ from pitwall.serve.quickpost import QuickPost
 from pitwall.serve.rest import RestAPI, Root, WebSocketDoor
 from pitwall.serve.site import BoundedSite
 from pitwall.serve.websocket import TelemetryFactory
-from pitwall.wire.points import PointDecoder
+from pitwall.wire.live import LiveDecoder
+from pitwall.wire.points import Decoded, PointDecoder
+from pitwall.wire.tables import Told
 
 #: A point as JSON, of one car at one moment.
 A_POINT = b'{"meta_time":"2025-09-06T18:41:40.000Z","track":"barber","chassis":"GR86-004-78","speed_kmh":101.5}'
@@ -229,6 +235,24 @@ def option_of(connection: FakeConnection, option: int) -> Any:
     return connection.kernel.options.get((socket.SOL_SOCKET, option))
 
 
+def told_of(track: str | None = None) -> Told:
+    """What a server with the packaged tracks knows of rows."""
+    return Told(CarNames(), EVENTS, packaged_tracks(), track)
+
+
+def a_live_intake(
+    hub: Hub, door: str, clock: Any, decoder: PointDecoder | None = None, told: Told | None = None
+) -> LiveIntake:
+    """The way of a live door into a hub."""
+    live = LiveDecoder(decoder or PointDecoder(), told or told_of())
+    return LiveIntake(hub, door, live, clock.seconds, clock.callLater)
+
+
+def decode_datagrams(decoder: PointDecoder, datagrams: Sequence[bytes], received_at: float) -> Decoded:
+    """The points of datagrams, as the UDP door has them."""
+    return LiveDecoder(decoder, told_of()).datagrams(datagrams, received_at)
+
+
 class WebServer:
     """
     The whole HTTP side on connections in memory: the REST answers, the WebSocket, and a clock to move.
@@ -242,6 +266,7 @@ class WebServer:
         deflate: whether compression is agreed to.
         origins: ``ALLOWED_ORIGINS``.
         most_clients: how many may be there.
+        max_inflated: of lines that come packed [bytes].
     """
 
     def __init__(
@@ -254,6 +279,7 @@ class WebServer:
         deflate: bool = False,
         origins: Sequence[str] = (),
         most_clients: int = 1000,
+        max_inflated: int = 64 << 20,
     ) -> None:
         self.reactor = MemoryReactorClock()
         self.reactor.advance(1_757_184_100.0)
@@ -265,14 +291,18 @@ class WebServer:
         self.well = True
         # One step a millisecond, by the clock of the test.
         cooperator = Cooperator(lambda: lambda: True, lambda step: self.reactor.callLater(0.001, step))
-        ingest = IngestDoor(self.hub, PointDecoder(), self.reactor, cooperator)
+        decoder, told = PointDecoder(), told_of()
+        self.intake = a_live_intake(self.hub, "http", self.reactor, decoder, told)
+        self.ingest = IngestDoor(self.hub, decoder, self.intake, told, self.reactor, cooperator, max_body, max_inflated)
         policy = OriginPolicy(origins)
-        self.api = RestAPI(self.hub, lambda: (self.well, {"ok": self.well}), ingest.post, policy)
+        self.api = RestAPI(
+            self.hub, lambda: (self.well, {"ok": self.well}), self.ingest.post, policy, self.reactor.seconds
+        )
         clients = self.broadcaster.clients
         door = WebSocketDoor(WebSocketResource(self.factory), policy, lambda: len(clients), most_clients)
         self.root = Root(self.api, "/ws/realtime", door)
         self.site = BoundedSite(self.root, self.reactor, max_body)
-        self.site.quick = QuickPost(ingest.take).answer
+        self.site.quick = QuickPost(self.ingest.take).answer
         self._chores_at = self.reactor.seconds()
 
     def connect(self, room: int = 1 << 40) -> FakeConnection:

@@ -1,135 +1,356 @@
 """
-The HTTP door: ``POST /api/ingest`` with one point or an array of them.
+The HTTP door: ``POST /api/ingest``, with JSON, lines of JSON, or CSV.
 
 A bad row never costs the good ones: the answer says how many were accepted and
 lists the first hundred that were not, with the field and the reason. The status
 is 400 only when nothing was acceptable.
+
+JSON, an object or an array, and lines of it (NDJSON) are taken as they come: a row
+of the long form waits a moment for the others of its instant. A CSV body is a file:
+its rows leave in order before the answer goes. A file that is too large for one body
+comes as several with the same ``upload``, the last of them with ``last=1``.
+
+What is long is taken in slices, so that the reactor is never held.
 """
 
 from __future__ import annotations
 
+import re
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
 from msgspec import json
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import Cooperator
+from twisted.python.failure import Failure
 
 from pitwall.hub import Hub
-from pitwall.wire.errors import WireError
-from pitwall.wire.points import Decoded, PointDecoder, Refusal
+from pitwall.intake import LiveIntake
+from pitwall.model.channels import MAX_NAME
+from pitwall.wire.errors import WireError, shown
+from pitwall.wire.fields import text
+from pitwall.wire.pieces import Lines, inflated
+from pitwall.wire.points import NO_ROW, Decoded, PointDecoder, Refusal
+from pitwall.wire.report import Report
 from pitwall.wire.slices import LONGEST_POINT, array_slices
+from pitwall.wire.tables import JsonTable, Table, Told, open_table
+from pitwall.wire.tally import Lacking, Tally
 
+JSON, LINES, CSV = b"application/json", b"application/x-ndjson", b"text/csv"
 #: An array up to this size, and of so many objects, is decoded at once, a larger one in slices [bytes].
-_AT_ONCE = 300_000
+_AT_ONCE = 400_000
 _OBJECTS_AT_ONCE = 2000
-#: Rows decoded before the reactor gets its turn, some 3 ms.
+#: Rows decoded before the reactor gets its turn, some 3 ms; instants that leave likewise.
 _ROWS_A_SLICE = 1000
-#: How many refused rows an answer lists.
-MOST_REFUSALS = 100
+_INSTANTS_A_SLICE = 400
+#: Text is unpacked in pieces of this [bytes].
+_PIECE = 256 << 10
+#: An upload that nobody goes on with is finished after so long [s].
+UPLOAD_IDLE_S = 60.0
+#: Uploads at a time.
+MOST_UPLOADS = 64
+_UPLOAD = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+_PARAMETERS = frozenset((b"track", b"chassis", b"name", b"upload", b"last"))
 
 
-class Report:
-    """What became of the rows of one request."""
+class RefusedError(Exception):
+    """A request that is refused as a whole; ``status`` is the HTTP status."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class _Upload:
+    """A file that comes in several bodies."""
 
     def __init__(self) -> None:
-        self.accepted = 0
-        self.refused = 0
-        self.rows = 0
-        self._listed: list[dict[str, Any]] = []
+        self.table: Table | None = None
+        self.header: bytes | None = None
+        self.busy = False
+        self.used_at = 0.0
 
-    def refuse(self, refusal: Refusal) -> None:
-        """A row that was refused; its number counts from the start of this batch of rows."""
-        self.refused += 1
-        if len(self._listed) < MOST_REFUSALS:
-            error = refusal.error
-            self._listed.append(
-                {
-                    "index": self.rows + refusal.row,
-                    "field": error.field,
-                    "reason": error.reason,
-                    "message": error.message,
-                }
-            )
 
-    def answer(self) -> tuple[int, bytes]:
-        """The status and the JSON of the answer."""
-        good = self.accepted > 0
-        content = {"ok": good, "accepted": self.accepted, "rejected": self._listed, "rejected_total": self.refused}
-        return (200 if good else 400), json.encode(content)
+class _Wanted:
+    """What a request asks for in its address."""
+
+    def __init__(self, arguments: dict[bytes, list[bytes]]) -> None:
+        unknown = arguments.keys() - _PARAMETERS
+        if unknown:
+            names = shown(sorted(unknown)[0].decode("utf-8", "replace"))
+            raise RefusedError(400, f"{names} is no parameter, wanted track, chassis, name, upload or last")
+        self.track = self._text(arguments, b"track", MAX_NAME)
+        self.chassis = self._text(arguments, b"chassis", MAX_NAME)
+        self.name = self._text(arguments, b"name", 255) or ""
+        self.upload = self._text(arguments, b"upload", 64)
+        self.last = self._text(arguments, b"last", 5) not in (None, "0", "false")
+        if self.upload is not None and not _UPLOAD.fullmatch(self.upload):
+            raise RefusedError(400, "upload is no word of 1 to 64 letters, digits, - and _")
+
+    @staticmethod
+    def _text(arguments: dict[bytes, list[bytes]], name: bytes, longest: int) -> str | None:
+        values = arguments.get(name)
+        if not values or not values[-1]:
+            return None
+        try:
+            return text(values[-1].decode(), name.decode(), longest)
+        except UnicodeDecodeError:
+            raise RefusedError(400, f"{name.decode()} is not UTF-8") from None
+        except WireError as error:
+            raise RefusedError(400, error.message) from None
 
 
 class IngestDoor:
     """
-    Takes posted points in.
+    Takes posted points and rows in.
 
     Args:
         hub: gets the points.
-        decoder: knows the vendor fields seen so far.
-        clock: says when they came.
+        decoder: of points; knows the vendor fields seen so far.
+        intake: takes what is live.
+        told: what is known beforehand of any row.
+        clock: the reactor.
         cooperator: runs what takes long in slices.
+        max_body: the largest JSON text, unpacked [bytes].
+        max_inflated: the largest text of lines, unpacked [bytes].
     """
 
-    def __init__(self, hub: Hub, decoder: PointDecoder, clock: IReactorTime, cooperator: Cooperator) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        decoder: PointDecoder,
+        intake: LiveIntake,
+        told: Told,
+        clock: Any,
+        cooperator: Cooperator,
+        max_body: int,
+        max_inflated: int,
+    ) -> None:
         self._hub = hub
         self._decoder = decoder
+        self._intake = intake
+        self._live = intake.decoder
+        self._told = told
         self._clock = clock
         self._cooperator = cooperator
+        self._max_body = max_body
+        self._max_inflated = max_inflated
+        self._uploads: dict[str, _Upload] = {}
+
+    @property
+    def pending(self) -> int:
+        """Rows taken whose values are not in a point yet."""
+        tables = (upload.table for upload in self._uploads.values())
+        return self._live.joiner.pending + sum(table.pending for table in tables if table is not None)
 
     def post(self, request: Any) -> bytes | Deferred[bytes]:
         """The answer to a request, whose body has been read."""
-        media_type = (request.getHeader(b"content-type") or b"application/json").split(b";")[0].strip().lower()
-        if media_type != b"application/json":
-            request.setResponseCode(415)
-            seen = media_type[:60].decode("ascii", "replace")
-            return json.encode({"ok": False, "error": f"Content-Type is {seen!a}, wanted application/json"})
-        body = _bare(request.content.getvalue())
-        if not _is_long(body):
-            return _answered(request, self.take(body))
-        report = Report()
-        steps: Deferred[Any] = self._cooperator.cooperate(self._steps(body, report)).whenDone()
-        return steps.addCallback(lambda _: _answered(request, report.answer()))
+        try:
+            media_type = (request.getHeader(b"content-type") or JSON).split(b";")[0].strip().lower()
+            if media_type not in (JSON, LINES, CSV):
+                seen = media_type[:60].decode("ascii", "replace")
+                raise RefusedError(415, f"Content-Type is {seen!a}, wanted application/json, x-ndjson or text/csv")
+            packed = _is_packed(request.getHeader(b"content-encoding"))
+            wanted = _Wanted(request.args)
+            body = request.content.getvalue()
+            if media_type == JSON and not packed and not request.args:
+                bare = _bare(body)
+                if not _is_long(bare):
+                    return _answered(request, self.take(bare))
+            report = Report(joined=media_type != JSON)
+            steps = self._steps(media_type, packed, wanted, body, report)
+            if not packed and len(body) <= _AT_ONCE and body.count(b"\n") < _OBJECTS_AT_ONCE and not _is_long(body):
+                for _ in steps:
+                    pass
+                return _answered(request, report.answer())
+        except RefusedError as error:
+            return _refused(request, error)
+        done: Deferred[Any] = self._cooperator.cooperate(steps).whenDone()
+        done.addCallback(lambda _: _answered(request, report.answer()))
+        return done.addErrback(_trapped, request)
 
     def take(self, body: bytes) -> tuple[int, bytes]:
-        """Take a point or an array in at one go; returns the status and the JSON of the answer."""
+        """Take JSON in at one go: a point, a row, or an array; returns the status and the JSON of the answer."""
         report = Report()
-        received_at = self._clock.seconds()
-        try:
-            decoded = self._decode(_bare(body), received_at)
-        except WireError as error:
-            decoded = Decoded([], [], [Refusal.of(0, error)])
-        self._publish(decoded, report, received_at)
+        self._json(_bare(body), report, None)
         return report.answer()
 
-    def _decode(self, body: bytes, received_at: float) -> Decoded:
-        if not body:
-            raise WireError("empty", "nothing in it")
-        if body.startswith(b"["):
-            return self._decoder.array(body, received_at)
-        if len(body) > LONGEST_POINT:
-            raise WireError("too_long", f"a point of {len(body)} bytes, wanted at most {LONGEST_POINT}")
-        point, raw = self._decoder.one(body, received_at)
-        return Decoded([point], [raw], [])
+    def sweep(self) -> None:
+        """Finish the uploads that nobody goes on with; to be called every second or so."""
+        now = self._clock.seconds()
+        for name, upload in tuple(self._uploads.items()):
+            if not upload.busy and now - upload.used_at > UPLOAD_IDLE_S:
+                del self._uploads[name]
+                if upload.table is not None:
+                    upload.table.finish()
+                    self._cooperator.cooperate(self._left(upload.table, Report())).whenDone()
 
-    def _steps(self, body: bytes, report: Report) -> Iterator[None]:
+    def _steps(self, media_type: bytes, packed: bool, wanted: _Wanted, body: bytes, report: Report) -> Iterator[None]:
+        if media_type == JSON:
+            if packed:
+                pieces = []
+                for piece in self._unpacked(body, self._max_body, "MAX_BODY"):
+                    pieces.append(piece)
+                    yield
+                body = b"".join(pieces)
+            yield from self._json_steps(_bare(body), wanted, report)
+            return
+        text_pieces = self._unpacked(body, self._max_inflated, "MAX_INFLATED") if packed else iter((body,))
+        if wanted.upload is not None:
+            yield from self._uploaded(media_type, wanted, text_pieces, report)
+        elif media_type == LINES:
+            lacking = self._told.lacking(wanted.name, wanted.track, wanted.chassis)
+            for lines in self._lines(text_pieces, report):
+                received_at = self._clock.seconds()
+                rows = [(n, line) for n, line in enumerate(lines) if line.strip(b" \t\r")]
+                decoded = self._live.objects([line for _, line in rows], received_at, lacking)
+                self._took(decoded._replace(refused=_renumbered(decoded.refused, rows)), report, received_at)
+                report.rows += len(lines)
+                yield
+        else:
+            upload = _Upload()
+            yield from self._table_steps(upload, CSV, wanted, text_pieces, report)
+            if upload.table is not None:
+                upload.table.finish()
+                yield from self._left(upload.table, report)
+        if wanted.upload is None and report.empty:
+            self._publish(Decoded([], [], [Refusal(NO_ROW, WireError("empty", "nothing in it"))]), report, 0.0)
+
+    def _uploaded(self, media_type: bytes, wanted: _Wanted, pieces: Iterator[bytes], report: Report) -> Iterator[None]:
+        assert wanted.upload is not None
+        upload = self._uploads.get(wanted.upload)
+        if upload is None:
+            if len(self._uploads) >= MOST_UPLOADS:
+                raise RefusedError(503, f"{MOST_UPLOADS} uploads are under way, wanted one of them to end")
+            upload = self._uploads[wanted.upload] = _Upload()
+        if upload.busy:
+            raise RefusedError(409, "the last body of this upload is not taken yet")
+        upload.busy = True
+        try:
+            yield from self._table_steps(upload, media_type, wanted, pieces, report)
+            if wanted.last and upload.table is not None:
+                upload.table.finish()
+                yield from self._left(upload.table, report)
+        finally:
+            upload.busy = False
+            upload.used_at = self._clock.seconds()
+            if wanted.last:
+                self._uploads.pop(wanted.upload, None)
+
+    def _table_steps(
+        self, upload: _Upload, media_type: bytes, wanted: _Wanted, pieces: Iterator[bytes], report: Report
+    ) -> Iterator[None]:
+        """Take the lines of a body into the table of its file."""
+        first = True
+        for batch in self._lines(pieces, report):
+            lines = batch
+            try:
+                if first and media_type == CSV:
+                    lines = self._after_header(upload, lines, wanted)
+                elif upload.table is None:
+                    lacking = self._told.lacking(wanted.name, wanted.track, wanted.chassis)
+                    upload.table = JsonTable(self._told, lacking)
+            except WireError as error:
+                # What cannot be read as a whole is one refusal, and nothing further of it is looked at.
+                self._publish(Decoded([], [], [Refusal.of(0, error)]), report, 0.0)
+                return
+            first = False
+            table = upload.table
+            assert table is not None
+            received_at = self._clock.seconds()
+            self._publish(Decoded([], [], table.take(lines, received_at)), report, received_at)
+            yield from self._left(table, report)
+            report.rows += len(lines)
+
+    def _after_header(self, upload: _Upload, lines: list[bytes], wanted: _Wanted) -> list[bytes]:
+        head = lines[0].removeprefix(b"\xef\xbb\xbf").strip(b" \t\r")
+        if upload.table is None:
+            upload.table, consumed = open_table(head, self._told, wanted.name, wanted.track, wanted.chassis)
+            upload.header = head if consumed else None
+            return lines[1:] if consumed else lines
+        return lines[1:] if head == upload.header else lines
+
+    def _left(self, table: Table, report: Report) -> Iterator[None]:
+        """Publish what is ready, some instants a turn."""
+        while True:
+            received_at = self._clock.seconds()
+            decoded = table.leave(self._decoder, received_at, _INSTANTS_A_SLICE)
+            tally, table.tally = table.tally, Tally()
+            self._hub.book("http", tally)
+            report.book(tally)
+            self._publish(decoded, report, received_at)
+            yield
+            if not table.complete:
+                return
+
+    def _lines(self, pieces: Iterator[bytes], report: Report) -> Iterator[list[bytes]]:
+        """The lines of a text, some at a time; the last one may lack its line feed."""
+        lines = Lines(pieces)
+        try:
+            while batch := lines.take(_ROWS_A_SLICE):
+                yield batch
+            if lines.rest:
+                yield [lines.rest]
+        except WireError as error:
+            self._publish(Decoded([], [], [Refusal.of(0, error)]), report, 0.0)
+
+    def _unpacked(self, body: bytes, most: int, setting: str) -> Iterator[bytes]:
+        size = 0
+        try:
+            for piece in inflated(iter((body,)), _PIECE):
+                size += len(piece)
+                if size > most:
+                    raise RefusedError(413, f"the body is over {setting} when unpacked, {most} bytes")
+                yield piece
+        except (WireError, zlib.error) as error:
+            raise RefusedError(400, str(error)) from None
+
+    def _json_steps(self, body: bytes, wanted: _Wanted, report: Report) -> Iterator[None]:
+        given = wanted.track or wanted.chassis or wanted.name
+        lacking = self._told.lacking(wanted.name, wanted.track, wanted.chassis) if given else None
+        if not _is_long(body):
+            self._json(body, report, lacking)
+            return
         try:
             for elements in array_slices(body):
                 for start in range(0, len(elements), _ROWS_A_SLICE):
                     rows = elements[start : start + _ROWS_A_SLICE]
                     received_at = self._clock.seconds()
-                    self._publish(self._decoder.objects(rows, received_at), report, received_at)
+                    self._took(self._live.objects(rows, received_at, lacking), report, received_at)
                     report.rows += len(rows)
                     yield
         except WireError as error:
-            self._publish(Decoded([], [], [Refusal.of(0, error)]), report, 0.0)
+            self._took(Decoded([], [], [Refusal.of(0, error)]), report, 0.0)
+
+    def _json(self, body: bytes, report: Report, lacking: Lacking | None) -> None:
+        received_at = self._clock.seconds()
+        try:
+            decoded = self._decode(body, received_at, lacking)
+        except WireError as error:
+            decoded = Decoded([], [], [Refusal.of(0, error)])
+        self._took(decoded, report, received_at)
+
+    def _decode(self, body: bytes, received_at: float, lacking: Lacking | None) -> Decoded:
+        if not body:
+            raise WireError("empty", "nothing in it")
+        if body.startswith(b"["):
+            return self._live.array(body, received_at, lacking)
+        if len(body) > LONGEST_POINT:
+            raise WireError("too_long", f"a point of {len(body)} bytes, wanted at most {LONGEST_POINT}")
+        return self._live.one(body, received_at, lacking)
+
+    def _took(self, decoded: Decoded, report: Report, received_at: float) -> None:
+        """Publish what came live, and note it in the answer."""
+        report.book(self._intake.take(decoded, received_at))
+        report.note(decoded)
 
     def _publish(self, decoded: Decoded, report: Report, received_at: float) -> None:
+        """Publish what a file had, and note it in the answer."""
         for refusal in decoded.refused:
             self._hub.refuse("http", refusal.error.reason)
-            report.refuse(refusal)
-        report.accepted += len(decoded.points)
         self._hub.publish("http", decoded.points, decoded.raws, received_at)
+        report.note(decoded)
 
 
 def _bare(body: bytes) -> bytes:
@@ -138,10 +359,34 @@ def _bare(body: bytes) -> bytes:
 
 
 def _is_long(body: bytes) -> bool:
-    """Whether the reactor must have its turn before all of it is decoded."""
+    """Whether the reactor must have its turn before all of some JSON is decoded."""
     return body.startswith(b"[") and (
         len(body) > _AT_ONCE or body.count(b"{") > _OBJECTS_AT_ONCE or body.count(b",") > 20 * _OBJECTS_AT_ONCE
     )
+
+
+def _is_packed(encoding: bytes | None) -> bool:
+    named = (encoding or b"").strip().lower()
+    if named in (b"", b"identity"):
+        return False
+    if named in (b"gzip", b"x-gzip"):
+        return True
+    seen = named[:60].decode("ascii", "replace")
+    raise RefusedError(415, f"Content-Encoding is {seen!a}, wanted gzip or none")
+
+
+def _renumbered(refused: list[Refusal], rows: list[tuple[int, bytes]]) -> list[Refusal]:
+    return [Refusal(rows[row][0] if row >= 0 else row, error) for row, error in refused]
+
+
+def _refused(request: Any, error: RefusedError) -> bytes:
+    request.setResponseCode(error.status)
+    return json.encode({"ok": False, "error": str(error)})
+
+
+def _trapped(failure: Failure, request: Any) -> bytes:
+    failure.trap(RefusedError)
+    return _refused(request, failure.value)  # type: ignore[arg-type]
 
 
 def _answered(request: Any, answer: tuple[int, bytes]) -> bytes:

@@ -6,6 +6,9 @@ this door's. That thread fetches and cuts; rows are decoded and published in the
 reactor's, some milliseconds at a time, and the thread waits until they are
 taken and then as long again: whatever lies in the bucket, the cars come first.
 
+Where a queue tells what was written, those objects are looked at as soon as it
+does, beside the looks at the whole bucket: the same thread reads them, in turn.
+
 A bucket that can't be read is one line in the log, and one more when it can be
 read again; in between it is tried at growing intervals, and the other doors
 never notice.
@@ -15,7 +18,7 @@ from __future__ import annotations
 
 import gc
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
@@ -23,7 +26,7 @@ from threading import Event, Thread
 from typing import Any
 
 from twisted.application.service import Service
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, DeferredLock
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
@@ -31,10 +34,11 @@ from twisted.python.threadpool import ThreadPool
 
 from pitwall.hub import Hub
 from pitwall.ingest.s3progress import ProgressFile, ProgressTable, Store
+from pitwall.ingest.s3queue import Notifications
 from pitwall.ingest.s3reader import BucketReader, Look, Stopped, back_off
-from pitwall.model.track import Tracks
 from pitwall.wire.points import PointDecoder
-from pitwall.wire.widecsv import WideRows
+from pitwall.wire.tables import Table, Told
+from pitwall.wire.tally import Tally
 
 #: The file in STATE_DIR.
 PROGRESS_FILE = "s3-progress.json"
@@ -42,6 +46,8 @@ PROGRESS_FILE = "s3-progress.json"
 _GOODBYE_S = 1.0
 #: The longest pause of the reading thread between two slices [s].
 _LONGEST_PAUSE_S = 0.1
+#: Instants that leave in one piece of work, some 2 ms.
+_INSTANTS = 300
 
 
 def s3_client(region: str, endpoint_url: str | None) -> Any:
@@ -153,9 +159,10 @@ class S3Service(Service):
         region: of the bucket.
         endpoint_url: where another service than AWS is; None: AWS.
         state_dir: where progress is kept over a restart; None: nowhere.
-        tracks: names by which a key may tell the track of its rows.
+        told: what is known beforehand of any row.
+        queue: tells what was written, beside the looks; None: nothing does.
         connect: makes the client; by default boto3's.
-        make_pool: makes the thread pool.
+        make_pool: makes a thread pool; the queue gets one of its own.
         store: keeps the progress; by default a file in ``state_dir``.
         chance: for the jitter of the back-off.
 
@@ -164,6 +171,7 @@ class S3Service(Service):
         objects_read: objects read to their end, since the start; those that grew, once more.
         rows_read: rows taken in, good or bad.
         errors: looks and objects that failed.
+        pending: rows that are held to be put in order.
     """
 
     log = Logger()
@@ -181,7 +189,8 @@ class S3Service(Service):
         region: str,
         endpoint_url: str | None,
         state_dir: str | None,
-        tracks: Tracks,
+        told: Told,
+        queue: Notifications | None = None,
         connect: Callable[[], Any] | None = None,
         make_pool: Callable[[], Any] = reading_pool,
         store: Store | None = None,
@@ -191,19 +200,22 @@ class S3Service(Service):
         self.objects_read = 0
         self.rows_read = 0
         self.errors = 0
+        self.pending = 0
         self._hub = hub
         self._decoder = decoder
         self._reactor = reactor
         self._bucket = bucket
         self._prefix = prefix
         self._poll_s = poll_s
-        self._tracks = tracks
+        self._told = told
+        self._queue = queue
         self._connect = connect or partial(lasting_client, region, endpoint_url)
         self._make_pool = make_pool
         self._place = f"{endpoint_url or ''}/{bucket}"
         self._store = ProgressFile(Path(state_dir, PROGRESS_FILE)) if store is None and state_dir else store
         self._chance = chance or random.Random()
         self._waiting: Deferred[None] | None = None
+        self._unlisted = ""
 
     def startService(self) -> None:
         """Look at the bucket now, and then again and again."""
@@ -216,21 +228,26 @@ class S3Service(Service):
             self._bucket,
             self._prefix,
             ProgressTable(self._place, self._store, self._reactor.seconds),
-            self._tracks,
+            self._told,
             take=partial(self._handover, self._take),
             refuse=partial(self._handover, self._refuse),
             check=self._handover.check,
             clock=self._reactor.seconds,
             chance=self._chance,
         )
+        self._one_at_a_time = DeferredLock()
         self._loop = LoopingCall(self._turn)
         self._loop.clock = self._reactor
         self._ended = self._loop.start(self._poll_s, now=True)
+        if self._queue is not None:
+            self._queue.start(self._look, self._make_pool())
 
     def stopService(self) -> Deferred[None]:
         """Read no more; fires when the reading thread has ended, or after a second if it hangs."""
         super().stopService()
         self._handover.stop()
+        if self._queue is not None:
+            self._queue.stop()
         gone: Deferred[None] = Deferred()
 
         def ended(_: Any) -> None:
@@ -238,6 +255,7 @@ class S3Service(Service):
             if not gone.called:
                 gone.callback(None)
 
+        self._ended.addBoth(lambda _: self._one_at_a_time.acquire())
         self._ended.addBoth(ended)
         self._loop.stop()
         if self._waiting is not None:
@@ -247,13 +265,16 @@ class S3Service(Service):
         return gone
 
     def figures(self) -> dict[str, Any]:
-        """The attributes above, as health shows them."""
-        return {
+        """The attributes above, as health shows them, and those of the queue where there is one."""
+        figures: dict[str, Any] = {
             "failing": self.failing,
             "objectsRead": self.objects_read,
             "rowsRead": self.rows_read,
             "errors": self.errors,
         }
+        if self._queue is not None:
+            figures["queue"] = self._queue.figures()
+        return figures
 
     async def _turn(self) -> None:
         """One look; where it fails, further ones after ever longer waits."""
@@ -270,12 +291,13 @@ class S3Service(Service):
         finally:
             self._waiting = None
 
-    async def _look(self) -> Look:
+    async def _look(self, keys: Collection[str] | None = None) -> Look:
+        """One look, after the one that is under way: at these objects, or at the whole bucket."""
         try:
-            look = await deferToThreadPool(self._reactor, self._pool, self._reader.look)
+            look = await self._one_at_a_time.run(deferToThreadPool, self._reactor, self._pool, self._reader.look, keys)
         except Exception:
             self.log.failure("a look at bucket {bucket} failed unforeseen", bucket=self._bucket)
-            look = Look(errors=1, failed="a fault of ours")
+            look = Look(errors=1, failed="a fault of ours", left=set(keys or ()))
         self.objects_read += look.objects_read
         self.errors += look.errors
         if look.notes:
@@ -285,22 +307,29 @@ class S3Service(Service):
                 note=look.notes[0],
                 count=len(look.notes),
             )
-        if bool(look.trouble) != self.failing:
+        if keys is None:
+            self._unlisted = look.failed
+        trouble = look.trouble or self._unlisted  # objects that can be read do not make the listing well
+        if bool(trouble) != self.failing:
             self.failing = not self.failing
             if self.failing:
-                self.log.warn("S3 bucket {bucket} fails: {why}", bucket=self._bucket, why=look.trouble)
+                self.log.warn("S3 bucket {bucket} fails: {why}", bucket=self._bucket, why=trouble)
             else:
                 self.log.info("S3 bucket {bucket} can be read again", bucket=self._bucket)
         return look
 
-    def _take(self, rows: WideRows, lines: list[bytes]) -> float:
-        """Publish some rows; returns how long it took [s]."""
+    def _take(self, table: Table, lines: list[bytes]) -> float:
+        """Take some lines in and publish what is ready; returns how long it took [s]."""
         began = float(self._reactor.seconds())
-        decoded = rows.decode(self._decoder, lines, began)
-        for refusal in decoded.refused:
+        refused = table.take(lines, began) if lines else []
+        decoded = table.leave(self._decoder, began, _INSTANTS)
+        tally, table.tally = table.tally, Tally()
+        self._hub.book(self.door, tally)
+        for refusal in (*refused, *decoded.refused):
             self._hub.refuse(self.door, refusal.error.reason)
         self._hub.publish(self.door, decoded.points, decoded.raws, began)
-        self.rows_read += len(decoded.points) + len(decoded.refused)
+        self.rows_read += tally.rows + tally.singles + (0 if tally.rows else len(decoded.refused))
+        self.pending = table.pending
         return max(0.0, float(self._reactor.seconds()) - began)
 
     def _refuse(self, reason: str) -> float:

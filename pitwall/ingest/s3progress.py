@@ -26,10 +26,12 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         etag: which content it had, by the bucket.
         size: how large it was [bytes].
-        offset: where its first line not taken begins [bytes, unpacked].
+        offset: where its first line begins that is not in a point yet [bytes, unpacked].
         digest: of the header and what stands before ``offset``.
         rest: what stands after the last line feed [bytes]; -1 before the end has been reached.
         last: digest of that rest, once it was taken for a whole line.
+        seen_to: up to where lines have been read, of which some are still held [bytes, unpacked].
+        cars: how far the points of each car have left, while lines are held: see ``FileJoiner.released``.
     """
 
     etag: str
@@ -38,6 +40,8 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     digest: str = ""
     rest: int = -1
     last: str = ""
+    seen_to: int = 0
+    cars: dict[str, tuple[int | None, int | None, int]] = msgspec.field(default_factory=dict)
 
     def done(self, etag: str, size: int) -> bool:
         """Whether there is nothing more to take from that content."""

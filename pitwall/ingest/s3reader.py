@@ -19,18 +19,18 @@ it is whole. Where it was taken and grows even later, the longer one is a row to
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
-from pitwall.ingest.s3object import WINDOW, BucketObject, ChangedError, Lines, Listed, UnreadableError, fingerprint
+from pitwall.ingest.s3object import BucketObject, ChangedError, Listed, fingerprint
 from pitwall.ingest.s3progress import Progress, ProgressTable
-from pitwall.model.track import Tracks
 from pitwall.wire.errors import WireError, shown
-from pitwall.wire.widecsv import WideRows
+from pitwall.wire.pieces import WINDOW, Lines
+from pitwall.wire.tables import Table, Told, open_table
 
 #: How long a slice of rows may hold the reactor, and how many rows it has [s, rows].
 _SLICE_S = 0.003
@@ -38,6 +38,8 @@ _FEWEST_ROWS = 50
 _MOST_ROWS = 500
 #: So many objects that fail one after the other are the bucket's failure, not theirs.
 _FAILURES_IN_A_ROW = 3
+#: An object may be asked for twice in a row: so long, a last line without a line feed waits for its rest [s].
+_SETTLED_S = 10.0
 _FIRST_DELAY_S = 2.0
 _LONGEST_DELAY_S = 300.0
 
@@ -66,6 +68,7 @@ class Look:
         unreadable: why an object fails that is tried again later, and which; empty where none does.
         unsaved: why the progress can't be saved; empty where it is.
         notes: what is to be said once: each object that is no telemetry.
+        left: of the keys asked for, those whose objects are not read to their end.
     """
 
     objects_read: int = 0
@@ -74,6 +77,7 @@ class Look:
     unreadable: str = ""
     unsaved: str = ""
     notes: list[str] = field(default_factory=list)
+    left: set[str] = field(default_factory=set)
 
     @property
     def trouble(self) -> str:
@@ -100,8 +104,8 @@ class BucketReader:
         bucket: its name.
         prefix: that of the keys to read.
         progress: how far each object was read before.
-        tracks: the names a key may tell the track by.
-        take: takes rows in; returns how long that held the reactor [s].
+        told: what is known beforehand of any row.
+        take: takes lines in, and lets what is ready leave; returns how long that held the reactor [s].
         refuse: counts an object that is no telemetry, by its reason.
         check: raises Stopped when reading is to end.
         clock: for waiting times [s].
@@ -114,8 +118,8 @@ class BucketReader:
         bucket: str,
         prefix: str,
         progress: ProgressTable,
-        tracks: Tracks,
-        take: Callable[[WideRows, list[bytes]], float],
+        told: Told,
+        take: Callable[[Table, list[bytes]], float],
         refuse: Callable[[str], object],
         check: Callable[[], None],
         clock: Callable[[], float],
@@ -125,7 +129,7 @@ class BucketReader:
         self._bucket = bucket
         self._prefix = prefix
         self._progress = progress
-        self._tracks = tracks
+        self._told = told
         self._take = take
         self._refuse = refuse
         self._check = check
@@ -133,14 +137,20 @@ class BucketReader:
         self._chance = chance
         self._client: Any = None
         self._sick: dict[str, _Sick] = {}
+        self._half: dict[tuple[str, str], float] = {}
         self._rows = _FEWEST_ROWS
 
-    def look(self) -> Look:
-        """List the bucket and read what is new, the oldest first."""
-        look = Look()
+    def look(self, keys: Collection[str] | None = None) -> Look:
+        """
+        Read what is new, the oldest first.
+
+        Args:
+            keys: the objects to ask for, whether they are there or not; None: list the bucket.
+        """
+        look = Look(left=set(keys or ()))
         try:
             with suppress(Stopped):
-                self._look(look)
+                self._look(look, keys)
         finally:
             self._progress.save()
         look.unsaved = self._progress.trouble
@@ -149,7 +159,7 @@ class BucketReader:
             look.unreadable = f"{len(self._sick)} objects can't be read, {shown(key)}: {sick.why}"
         return look
 
-    def _look(self, look: Look) -> None:
+    def _look(self, look: Look, keys: Collection[str] | None) -> None:
         # Imported only where it is used: it costs 30 MB.
         from botocore.exceptions import BotoCoreError, ClientError
 
@@ -158,16 +168,29 @@ class BucketReader:
             if self._client is None:
                 look.notes += self._progress.load()
                 self._client = self._connect()
-            listed = {seen.key: seen for seen in self._list()}
+            found = self._list() if keys is None else self._ask_for(keys, look)
+            listed = {seen.key: seen for seen in found}
         except (*expected, ValueError) as error:
             look.failed = told(error)
             look.errors += 1
             return
-        self._progress.keep_only(listed.keys())
-        for key in self._sick.keys() - listed.keys():
-            del self._sick[key]
+        if keys is None:
+            self._progress.keep_only(listed.keys())
+            for key in self._sick.keys() - listed.keys():
+                del self._sick[key]
+            there = {(seen.key, seen.etag) for seen in listed.values()}
+            self._half = {half: since for half, since in self._half.items() if half in there}
+            wanted = filter(self._wanted, listed.values())
+        else:
+            wanted = filter(self._settled, filter(self._wanted, listed.values()))
+        try:
+            self._read_all(wanted, look, expected)
+        finally:
+            look.left -= {seen.key for seen in listed.values() if self._done(seen)}
+
+    def _read_all(self, wanted: Iterable[Listed], look: Look, expected: tuple[type[Exception], ...]) -> None:
         in_a_row = 0
-        for seen in sorted(filter(self._wanted, listed.values()), key=_age):
+        for seen in sorted(wanted, key=_age):
             try:
                 self._read(seen, look)
             except expected as error:
@@ -182,6 +205,10 @@ class BucketReader:
             else:
                 in_a_row = 0
                 self._sick.pop(seen.key, None)
+                if self._done(seen):
+                    self._half.pop((seen.key, seen.etag), None)
+                else:
+                    self._half.setdefault((seen.key, seen.etag), self._clock())
 
     def _list(self) -> Iterator[Listed]:
         wanted = {"Bucket": self._bucket, "Prefix": self._prefix}
@@ -199,12 +226,58 @@ class BucketReader:
                 return
             wanted["ContinuationToken"] = token
 
-    def _wanted(self, seen: Listed) -> bool:
+    def _ask_for(self, keys: Iterable[str], look: Look) -> Iterator[Listed]:
+        """What the bucket says of each of these objects, in the order of the keys; nothing of those that are gone."""
+        from botocore.exceptions import ClientError
+
+        in_a_row = 0
+        for key in keys:
+            self._check()
+            try:
+                seen = self._head(key)
+            except ClientError as error:
+                self._fell_sick(Listed(key, "", 0, 0.0), told(error))
+                in_a_row += 1
+                if in_a_row == _FAILURES_IN_A_ROW:
+                    raise
+                look.errors += 1
+                continue
+            in_a_row = 0
+            if seen is not None:
+                yield seen
+            else:
+                self._sick.pop(key, None)
+                look.left.discard(key)
+
+    def _head(self, key: str) -> Listed | None:
+        """One object as the listing would have it; None where it is gone, or empty."""
+        from botocore.exceptions import ClientError
+
+        try:
+            answer = self._client.head_object(Bucket=self._bucket, Key=key)
+        except ClientError as error:
+            if _status(error) != 404:
+                raise
+            return None
+        size = answer["ContentLength"]
+        modified = answer.get("LastModified")
+        return Listed(key, answer["ETag"], size, 0.0 if modified is None else modified.timestamp()) if size else None
+
+    def _done(self, seen: Listed) -> bool:
         known = self._progress.get(seen.key)
-        if known is not None and known.done(seen.etag, seen.size):
+        return known is not None and known.done(seen.etag, seen.size)
+
+    def _wanted(self, seen: Listed) -> bool:
+        if self._done(seen):
+            self._sick.pop(seen.key, None)  # what failed was another content, or the question for it
             return False
         sick = self._sick.get(seen.key)
         return sick is None or sick.etag != seen.etag or self._clock() >= sick.not_before
+
+    def _settled(self, seen: Listed) -> bool:
+        """Whether an object that was read to a last line without a line feed may be taken for complete."""
+        since = self._half.get((seen.key, seen.etag))
+        return since is None or self._clock() >= since + _SETTLED_S
 
     def _fell_sick(self, seen: Listed, why: str) -> None:
         sick = self._sick.get(seen.key)
@@ -227,7 +300,7 @@ class BucketReader:
                 place = Progress(seen.etag, seen.size, rest=len(lines.rest))
                 if known == place:  # a header without a line feed, and that is all
                     place = msgspec.structs.replace(place, last=_line(lines.rest))
-        except (UnreadableError, WireError) as error:
+        except WireError as error:
             self._refuse(error.reason)
             look.errors += 1
             look.notes.append(f"{shown(seen.key)} is refused: {error}")
@@ -241,24 +314,52 @@ class BucketReader:
         self, seen: Listed, content: BucketObject, lines: Lines, header: bytes, known: Progress | None
     ) -> Progress:
         """Take the rows that were not taken before; returns the place that was reached."""
-        rows = WideRows(header, self._track_of(seen.key))
         resumed = None if known is None else self._resumed(content, header, known)
-        last = ""
+        last, seen_to = "", 0
+        released: dict[str, Any] = {}
         if known is not None and resumed is not None:
-            lines, last = resumed, known.last
+            lines, last, seen_to, released = resumed, known.last, known.seen_to, known.cars
+        table, is_header = open_table(header, self._told, seen.key, released=released)
+        if not is_header and resumed is None:
+            self._took(table, [header])
+        digests = {lines.offset: fingerprint(header, lines.window)}
         while batch := lines.take(self._rows):
             if last and last == _line(batch[0]):
                 del batch[0]  # it was taken when it had no line feed yet
             last = ""
-            self._pace(self._take(rows, batch))
-            place = Progress(seen.etag, seen.size, lines.offset, fingerprint(header, lines.window))
+            # Rows that are held for their order stay to be read; those that an earlier reading let go are told apart.
+            for again, part in _apart(batch, seen_to - table.mark if seen_to > table.mark else 0):
+                table.again = again
+                self._took(table, part)
+            digests[lines.offset] = fingerprint(header, lines.window)
+            held_from = table.held_from
+            offset = lines.offset if held_from is None else held_from
+            digests = {at: digest for at, digest in digests.items() if at >= offset}
+            place = Progress(seen.etag, seen.size, offset, digests[offset])
+            if held_from is not None:
+                place = msgspec.structs.replace(place, seen_to=max(lines.offset, seen_to), cars=table.released)
             self._progress.put(seen.key, place)
+            table.mark = lines.offset
+        self._finish(table)
         rest = lines.rest
         place = Progress(seen.etag, seen.size, lines.offset, fingerprint(header, lines.window), len(rest))
         if rest and known == place:
-            self._take(rows, [rest])
+            self._took(table, [rest])
+            self._finish(table)
             last = _line(rest)
         return msgspec.structs.replace(place, last=last) if last and last == _line(rest) else place
+
+    def _took(self, table: Table, lines: list[bytes]) -> None:
+        """Have lines taken, and then whatever else is ready, some milliseconds at a time."""
+        self._pace(self._take(table, lines))
+        while table.complete:
+            self._take(table, [])
+
+    def _finish(self, table: Table) -> None:
+        """Have all that is held leave: this is the end of the text, for now."""
+        table.finish()
+        while table.complete:
+            self._take(table, [])
 
     def _resumed(self, content: BucketObject, header: bytes, known: Progress) -> Lines | None:
         """The lines after those that were taken; None where the content is another one."""
@@ -277,14 +378,17 @@ class BucketReader:
         elif took_s < _SLICE_S / 2:
             self._rows = min(_MOST_ROWS, self._rows * 2)
 
-    def _track_of(self, key: str) -> str | None:
-        """The track that a folder or the name of the file tells, the nearest first."""
-        folders = key.removeprefix(self._prefix).split("/")
-        for name in (folders[-1].split(".")[0], *reversed(folders[:-1]), *reversed(self._prefix.split("/"))):
-            track = self._tracks.get(name)
-            if track is not None:
-                return track.name
-        return None
+
+def _apart(batch: list[bytes], seen: int) -> Iterator[tuple[bool, list[bytes]]]:
+    """The lines of which an earlier reading has seen the first so many bytes, and the others, where there are such."""
+    count = 0
+    while count < len(batch) and seen > 0:
+        seen -= len(batch[count]) + 1
+        count += 1
+    if count:
+        yield True, batch[:count]
+    if count < len(batch):
+        yield False, batch[count:]
 
 
 def _age(seen: Listed) -> tuple[float, str]:

@@ -17,13 +17,11 @@ from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet import udp
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import DatagramProtocol
 from twisted.logger import Logger
 
-from pitwall.hub import Hub
-from pitwall.wire.points import PointDecoder
-from pitwall.wire.text import decode_datagrams
+from pitwall.intake import LiveIntake
 
 #: The largest datagram IPv4 carries.
 MAX_DATAGRAM = 65507
@@ -49,18 +47,18 @@ _MEMINFO = struct.Struct("9I")
 class TelemetryProtocol(DatagramProtocol):
     """Each datagram becomes points in the hub; noise is counted, not logged."""
 
-    def __init__(self, hub: Hub, decoder: PointDecoder, clock: IReactorTime) -> None:
-        self._hub = hub
-        self._decoder = decoder
-        self._clock = clock
+    def __init__(self, intake: LiveIntake) -> None:
+        self._intake = intake
 
     def datagramsReceived(self, datagrams: Sequence[bytes]) -> None:
         """All that one drain of the socket brought, oldest first."""
-        received_at = self._clock.seconds()
-        decoded = decode_datagrams(self._decoder, datagrams, received_at)
-        for refusal in decoded.refused:
-            self._hub.refuse("udp", refusal.error.reason)
-        self._hub.publish("udp", decoded.points, decoded.raws, received_at)
+        intake = self._intake
+        received_at = intake.seconds()
+        intake.take(intake.decoder.datagrams(datagrams, received_at), received_at)
+
+    def stopProtocol(self) -> None:
+        """Nothing more comes: what waits for the rest of its instant goes as it is."""
+        self._intake.flush()
 
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:
         """One datagram, when the port is one of Twisted's own."""

@@ -82,5 +82,8 @@ ALIASES: Final = {
     **{alias: name for name, aliases in TEXT_ALIASES.items() for alias in aliases},
 }
 
+#: The field in which the loggers tell the car's own clock (ECU), ISO 8601; of another form it is a vendor's.
+CAR_CLOCK: Final = "timestamp"
+
 #: The fields of a CSV datagram, in order; at least the first six must be there.
 CSV_FIELDS: Final = ("meta_time", "track", "chassis", *(channel.name for channel in CORE))

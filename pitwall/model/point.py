@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from msgspec import UNSET, Struct, UnsetType
 
-from pitwall.model.channels import CORE
+from pitwall.model.channels import CORE, EXTRA
 
 _NAN = math.nan
 
@@ -19,6 +19,8 @@ class Point(Struct, gc=False):
     Only what the race computation reads is here: the client sees the JSON the
     point came as. Channels are in the order and the units of the catalogue.
     ``meta_time`` is the logger's UTC; a point in the hub always has one.
+    ``timestamp`` is as it was sent: the car's own clock where it is ISO 8601 text,
+    whatever a vendor means by it otherwise.
     """
 
     track: str
@@ -32,6 +34,13 @@ class Point(Struct, gc=False):
     Steering_Angle: float = _NAN
     pbrake_f: float = _NAN
     rpm: float = _NAN
+    pbrake_r: float = _NAN
+    gear: float = _NAN
+    aps: float = _NAN
+    ath: float = _NAN
+    VBOX_Lat_Min: float = _NAN
+    VBOX_Long_Minutes: float = _NAN
+    timestamp: float | str | bool | None = None
 
     def time_s(self) -> float:
         """``meta_time`` [s since 1970]; NaN where it is missing."""
@@ -39,7 +48,7 @@ class Point(Struct, gc=False):
 
 
 # The shared rows rely on this order.
-assert Point.__struct_fields__[3:] == tuple(channel.name for channel in CORE)
+assert Point.__struct_fields__[3:] == (*(channel.name for channel in CORE + EXTRA), "timestamp")
 
 
 def moment_at(epoch_s: float) -> datetime:

@@ -249,7 +249,7 @@ class AggregationService(Service):
             self.log.failure("an aggregation tick failed")
 
     async def _tick(self) -> None:
-        self._hub.write_rows()
+        self._hub.write_rows(self._clock.seconds())
         published = self._hub.rows.published
         asked = [
             self._ask(partition)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pitwall.hub import Hub
@@ -42,6 +42,8 @@ class Health:
         udp: says by ``kernel_drops()`` what the kernel dropped.
         demo: whether the points are a demo's.
         buckets: what is read from S3, one or none; a failing one does not make the server unwell.
+        pending: rows by door that are not in a point yet.
+        lag: how late the reactor is [ms].
     """
 
     def __init__(
@@ -53,6 +55,8 @@ class Health:
         udp: Any,
         demo: bool,
         buckets: Sequence[Any] = (),
+        pending: Callable[[], dict[str, int]] = dict,
+        lag: Callable[[], dict[str, float]] = dict,
     ) -> None:
         self._hub = hub
         self._broadcaster = broadcaster
@@ -61,6 +65,8 @@ class Health:
         self._udp = udp
         self._demo = demo
         self._buckets = buckets
+        self._pending = pending
+        self._lag = lag
         self.rate = RateMeter()
 
     def sample(self, now: float) -> None:
@@ -90,10 +96,22 @@ class Health:
             "carsEvicted": self._hub.cars.evicted,
             "accepted": dict(ledger.accepted),
             "refused": refused_by_door(ledger.refused),
+            "repairs": dict(ledger.repairs),
+            "rows": rows_by_door(ledger.rows, self._pending()),
+            "reactorLagMs": self._lag(),
         }
         for bucket in self._buckets:
             metrics["s3"] = bucket.figures()
         return well, {"ok": well, "now": iso_utc(now), "demo": self._demo, "metrics": metrics}
+
+
+def rows_by_door(rows: Mapping[str, Mapping[str, int]], pending: Mapping[str, int]) -> dict[str, dict[str, int]]:
+    """Rows of the long form by door; a sample that is not in a point yet is pending."""
+    found = {}
+    for door, counts in rows.items():
+        waits = pending.get(door, 0)
+        found[door] = {**counts, "samples": counts["samples"] - waits, "pending": waits}
+    return found
 
 
 def refused_by_door(refused: dict[tuple[str, str], int]) -> dict[str, dict[str, int]]:

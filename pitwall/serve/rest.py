@@ -40,6 +40,7 @@ class RestAPI:
         health: gives the answer of ``/api/health`` and whether all is well.
         ingest: takes the request of ``POST /api/ingest`` and returns its answer's bytes, or a Deferred of them.
         origins: which pages may read the answers.
+        seconds: tells the time [s since 1970].
     """
 
     app = Klein()
@@ -51,7 +52,9 @@ class RestAPI:
         health: Callable[[], tuple[bool, dict[str, Any]]],
         ingest: Callable[[Any], Any],
         origins: OriginPolicy,
+        seconds: Callable[[], float],
     ) -> None:
+        self._seconds = seconds
         self._hub = hub
         self._health = health
         self._ingest = ingest
@@ -73,7 +76,7 @@ class RestAPI:
     @app.route("/", methods=["GET"])
     def index(self, request: Any) -> bytes:
         """What this server is and where to look."""
-        paths = ["/api/health", "/api/recent/100", "/api/ingest"]
+        paths = ["/api/health", "/api/recent/100", "/api/cars", "/api/ingest"]
         return json.encode({"ok": True, "name": "pitwall", "version": __version__, "paths": paths})
 
     @app.route("/api/health", methods=["GET"])
@@ -92,6 +95,11 @@ class RestAPI:
         ring = self._hub.ring
         raws = ring.newest(min(int(count), MOST_RECENT))
         return recent(self._hub.epoch, ring.last_seq - len(raws) + 1, raws)
+
+    @app.route("/api/cars", methods=["GET"])
+    def cars(self, request: Any) -> bytes:
+        """What is known of each car."""
+        return json.encode({"cars": self._hub.cars.known(self._seconds())})
 
     @app.route("/api/ingest", methods=["POST"])
     def ingest(self, request: Any) -> Any:
@@ -172,7 +180,7 @@ class Root(Resource):
     def _options(self, request: Any) -> bytes:
         request.setHeader(b"allow", b"GET, HEAD, POST, OPTIONS")
         request.setHeader(b"access-control-allow-methods", b"GET, HEAD, POST, OPTIONS")
-        request.setHeader(b"access-control-allow-headers", b"Content-Type, Authorization")
+        request.setHeader(b"access-control-allow-headers", b"Content-Type, Content-Encoding, Authorization")
         request.setHeader(b"access-control-max-age", b"600")
         request.setResponseCode(204)
         request.responseHeaders.removeHeader(b"content-type")

@@ -12,12 +12,14 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
 from pitwall.model.channels import (
     ALIASES,
+    CAR_CLOCK,
     CHANNELS,
     MAX_FIELDS,
     MAX_NAME,
@@ -35,15 +37,20 @@ _ISO_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?\s?(Z
 #: Names that would change an object's prototype in a browser that merges points.
 _FORBIDDEN_NAMES = frozenset(("__proto__", "constructor", "prototype"))
 _IDENTITY = ("track", "chassis")
+#: Objects say their track and chassis themselves.
+NOTHING_LACKING: Mapping[str, str] = MappingProxyType({})
 
 
-def canonical(sent: Mapping[str, Any], received_at: float) -> tuple[Point, bytes, list[str]]:
+def canonical(
+    sent: Mapping[str, Any], received_at: float, lacking: Mapping[str, str] = NOTHING_LACKING
+) -> tuple[Point, bytes, list[str]]:
     """
     A point from the fields of an object as they were sent.
 
     Aliases get their channel's name (unless the channel was sent as well: then
     both stay), numeric text becomes a number, null means not sent, and a missing
-    ``meta_time`` becomes ``received_at`` [s since 1970].
+    ``meta_time`` becomes ``received_at`` [s since 1970]. ``lacking`` has the track
+    or the chassis for objects that do not say it.
 
     Returns:
         The point, the JSON that clients get, and the names of its vendor fields
@@ -66,24 +73,26 @@ def canonical(sent: Mapping[str, Any], received_at: float) -> tuple[Point, bytes
         if channel is not None:
             clean[known] = number(channel, value, name)
         elif known == "meta_time":
-            clean[known] = _time(value, name)
+            clean[known] = moment(value, name)
         elif known in _IDENTITY:
             clean[known] = text(value, name, MAX_NAME)
         elif known == "raw_source":
             clean[known] = text(value, name, MAX_TEXT)
         else:
-            known = _vendor_name(name)  # before its value: an error there prints the name
-            clean[known] = _scalar(value, name)
-            if name not in ALIASES:
+            known = vendor_name(name)  # before its value: an error there prints the name
+            clean[known] = scalar(value, name)
+            if name not in ALIASES and name != CAR_CLOCK:
                 vendor.append(name)
     for name in _IDENTITY:
+        if not clean.get(name) and name in lacking:
+            clean[name] = lacking[name]
         if not clean.get(name):
             raise WireError("missing_field", f"{name} is missing", name)
-    moment = clean.pop("meta_time", None)
-    if moment is None:
-        moment = moment_at(received_at)
-    point = Point(meta_time=moment, **{name: value for name, value in clean.items() if name in _POINT_FIELDS})
-    relayed = msgspec.json.encode({"meta_time": iso_text(moment), **clean})
+    sent_at = clean.pop("meta_time", None)
+    if sent_at is None:
+        sent_at = moment_at(received_at)
+    point = Point(meta_time=sent_at, **{name: value for name, value in clean.items() if name in _POINT_FIELDS})
+    relayed = msgspec.json.encode({"meta_time": iso_text(sent_at), **clean})
     if len(relayed) > MAX_POINT:
         raise WireError("too_long", f"the point has {len(relayed)} bytes, wanted {MAX_POINT} at most")
     return point, relayed, vendor
@@ -147,7 +156,13 @@ def _finite(value: Any, name: str) -> int | float:
     return value
 
 
-def _scalar(value: Any, name: str) -> Any:
+def scalar(value: Any, name: str) -> Any:
+    """
+    The value of a vendor's own field: a finite number, a text, true, false or null.
+
+    Raises:
+        WireError: it is something else.
+    """
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int | float):
@@ -157,7 +172,13 @@ def _scalar(value: Any, name: str) -> Any:
     return text(value, name, MAX_TEXT)
 
 
-def _vendor_name(name: str) -> str:
+def vendor_name(name: str) -> str:
+    """
+    A field name of a vendor's own, checked.
+
+    Raises:
+        WireError: it is empty, too long, or not allowed.
+    """
     if not 0 < len(name) <= MAX_NAME:
         raise WireError("bad_name", f"a field name has {len(name)} characters, wanted 1 to {MAX_NAME}", name)
     if name in _FORBIDDEN_NAMES or _CONTROL.search(name):
@@ -165,15 +186,19 @@ def _vendor_name(name: str) -> str:
     return name
 
 
-def _time(value: Any, name: str) -> datetime:
+def moment(value: Any, name: str) -> datetime:
+    """
+    A time in UTC from ISO 8601 text; without a zone it is UTC.
+
+    Raises:
+        WireError: it is something else.
+    """
     if isinstance(value, str) and len(value) <= MAX_NAME:
         stripped = value.strip()
         if _ISO_TIME.fullmatch(stripped):
             try:
-                moment = datetime.fromisoformat(re.sub(r"\s?(UTC|z)$", "Z", stripped.replace(",", ".")))
-                moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+                told = datetime.fromisoformat(re.sub(r"\s?(UTC|z)$", "Z", stripped.replace(",", ".")))
+                return told.replace(tzinfo=UTC) if told.tzinfo is None else told.astimezone(UTC)
             except (ValueError, OverflowError):
                 pass
-            else:
-                return moment
     raise WireError("bad_time", f"{name} is {shown(value)}, wanted an ISO 8601 time", name)

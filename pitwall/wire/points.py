@@ -16,17 +16,17 @@ with further names goes the careful way each time, and nothing else changes.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, NamedTuple, NoReturn, Self
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from pitwall.model.channels import CHANNELS, CORE, EXTRA, MAX_NAME, MAX_POINT, MAX_TEXT, Channel
+from pitwall.model.channels import CAR_CLOCK, CHANNELS, CORE, EXTRA, MAX_NAME, MAX_POINT, MAX_TEXT, Channel
 from pitwall.model.point import Point, iso_text, moment_at
 from pitwall.wire.errors import WireError, shown
-from pitwall.wire.fields import canonical
+from pitwall.wire.fields import NOTHING_LACKING, canonical
 
 #: Vendor names the quick decoder may learn, and how often it may be re-made.
 MAX_VENDOR_NAMES = 64
@@ -43,8 +43,12 @@ DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 EXACT_REFUSALS = 100
 
 
+#: The row of a refusal that no single row is to blame for.
+NO_ROW = -1
+
+
 class Refusal(NamedTuple):
-    """A row that was refused: which one (from 0) and why."""
+    """A row that was refused: which one (from 0), and why."""
 
     row: int
     error: WireError
@@ -74,7 +78,11 @@ class PointDecoder:
         self._remake()
 
     def objects(
-        self, raws: Sequence[bytes], received_at: float, otherwise: Callable[[bytes, float], Decoded] | None = None
+        self,
+        raws: Sequence[bytes],
+        received_at: float,
+        otherwise: Callable[[bytes, float], Decoded] | None = None,
+        lacking: Mapping[str, str] = NOTHING_LACKING,
     ) -> Decoded:
         """
         The points of messages that mostly hold one JSON object each.
@@ -84,6 +92,7 @@ class PointDecoder:
             received_at: when it came [s since 1970], for points without ``meta_time``.
             otherwise: what to do with a message that is no such object; by
                 default it is refused.
+            lacking: the track or the chassis of points that do not say it.
         """
         decoded = Decoded([], [], [])
         points, clean, refused = decoded
@@ -98,7 +107,7 @@ class PointDecoder:
                     raw = _stamped(point, raw, received_at)
             except DECODE_ERRORS:
                 if otherwise is None:
-                    self._careful(index, raw, received_at, decoded)
+                    self._careful(index, raw, received_at, lacking, decoded)
                 else:
                     rest = otherwise(raw, received_at)
                     points += rest.points
@@ -109,7 +118,7 @@ class PointDecoder:
                 clean.append(raw)
         return decoded
 
-    def array(self, body: bytes, received_at: float) -> Decoded:
+    def array(self, body: bytes, received_at: float, lacking: Mapping[str, str] = NOTHING_LACKING) -> Decoded:
         """
         The points of a JSON array of objects, oldest first.
 
@@ -117,7 +126,7 @@ class PointDecoder:
             WireError: the whole is no JSON array.
         """
         try:
-            parts = list(map(bytes, _split(body)))
+            parts = split_array(body)
         except DECODE_ERRORS as error:
             raise json_error(error) from None
         if not parts:
@@ -130,9 +139,9 @@ class PointDecoder:
             else:
                 if all(point.meta_time is not UNSET for point in points):
                     return Decoded(points, parts, [])
-        return self.objects(parts, received_at)
+        return self.objects(parts, received_at, lacking=lacking)
 
-    def one(self, raw: bytes, received_at: float) -> tuple[Point, bytes]:
+    def one(self, raw: bytes, received_at: float, lacking: Mapping[str, str] = NOTHING_LACKING) -> tuple[Point, bytes]:
         """
         One point from one JSON object, by whichever way takes it.
 
@@ -146,14 +155,16 @@ class PointDecoder:
                 pass
             else:
                 return point, raw if point.meta_time is not UNSET else _stamped(point, raw, received_at)
-        point, clean, vendor = canonical(json_object(raw), received_at)
+        point, clean, vendor = canonical(json_object(raw), received_at, lacking)
         if vendor:
             self._consider(vendor)
         return point, clean
 
-    def _careful(self, index: int, raw: bytes, received_at: float, decoded: Decoded) -> None:
+    def _careful(
+        self, index: int, raw: bytes, received_at: float, lacking: Mapping[str, str], decoded: Decoded
+    ) -> None:
         try:
-            point, clean = self.one(raw, received_at)
+            point, clean = self.one(raw, received_at, lacking)
         except WireError as error:
             decoded.refused.append(Refusal.of(index, error))
         else:
@@ -188,9 +199,8 @@ class PointDecoder:
             ("chassis", identity, msgspec.NODEFAULT),
             ("meta_time", Annotated[datetime, Meta(tz=True)] | UnsetType, UNSET),
         ]
-        fields += [(channel.name, _range(channel), float("nan")) for channel in CORE]
-        fields += [(channel.name, _range(channel) | UnsetType, UNSET) for channel in EXTRA]
-        fields += [("raw_source", label | UnsetType, UNSET)]
+        fields += [(channel.name, _range(channel), float("nan")) for channel in CORE + EXTRA]
+        fields += [(CAR_CLOCK, float | label | bool | None, None), ("raw_source", label | UnsetType, UNSET)]
         fields += [(f"vendor_{n}", float | label | bool | None, None) for n in range(len(self._learnt))]
         variant = msgspec.defstruct(
             "PointVariant",
@@ -207,6 +217,16 @@ class PointDecoder:
 _split = msgspec.json.Decoder(list[msgspec.Raw]).decode
 # float() makes 1e400 infinite, so that the field can be named when it is refused.
 _generic = msgspec.json.Decoder(float_hook=float).decode
+
+
+def split_array(body: bytes) -> list[bytes]:
+    """
+    The elements of a JSON array, as they stand there.
+
+    Raises:
+        msgspec.DecodeError, UnicodeDecodeError, RecursionError: it is none.
+    """
+    return list(map(bytes, _split(body)))
 
 
 #: No object shorter than this has a track and a chassis [bytes].

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from pitwall.model.channels import CSV_FIELDS
 from pitwall.wire.errors import WireError
+from pitwall.wire.fields import NOTHING_LACKING
 from pitwall.wire.points import EXACT_REFUSALS, Decoded, PointDecoder, Refusal
 
 _FEWEST_CSV_FIELDS = 6
@@ -38,14 +39,13 @@ _TEMPLATES = {
 }
 
 
-def decode_datagrams(decoder: PointDecoder, datagrams: Sequence[bytes], received_at: float) -> Decoded:
-    """The points of datagrams, in order; ``received_at`` is in s since 1970."""
-    return decoder.objects(datagrams, received_at, lambda raw, at: decode_document(decoder, raw, at))
-
-
-def decode_document(decoder: PointDecoder, raw: bytes, received_at: float) -> Decoded:
+def decode_document(
+    decoder: PointDecoder, raw: bytes, received_at: float, lacking: Mapping[str, str] = NOTHING_LACKING
+) -> Decoded:
     """
     The points of one message in any of the forms above, oldest first.
+
+    ``lacking`` has the track or the chassis of points that do not say it.
 
     Never raises: what is wrong is in the refusals, indexed by row.
     """
@@ -55,19 +55,20 @@ def decode_document(decoder: PointDecoder, raw: bytes, received_at: float) -> De
         if not body:
             raise WireError("empty", "nothing in it")
         if first == b"[":
-            return decoder.array(body, received_at)
+            return decoder.array(body, received_at, lacking)
         if b"\n" not in body:
-            return _rows([body], received_at, decoder)
+            return decode_rows([body], received_at, decoder, lacking)
         if first == b"{":
             # Pretty-printed JSON has line feeds too: only what is no single object is taken line by line.
             try:
-                point, clean = decoder.one(body, received_at)
+                point, clean = decoder.one(body, received_at, lacking)
             except WireError as error:
                 if error.reason not in _NO_OBJECT:
                     raise
             else:
                 return Decoded([point], [clean], [])
-        return _rows([line for line in body.split(b"\n") if line.strip(_BLANK)], received_at, decoder)
+        lines = [line for line in body.split(b"\n") if line.strip(_BLANK)]
+        return decode_rows(lines, received_at, decoder, lacking)
     except WireError as error:
         return Decoded([], [], [Refusal.of(0, error)])
 
@@ -99,7 +100,10 @@ def csv_object(line: bytes) -> bytes:
     return msgspec.json.encode({name: value for name, text in named if (value := text.strip())})
 
 
-def _rows(lines: Sequence[bytes], received_at: float, decoder: PointDecoder) -> Decoded:
+def decode_rows(
+    lines: Sequence[bytes], received_at: float, decoder: PointDecoder, lacking: Mapping[str, str] = NOTHING_LACKING
+) -> Decoded:
+    """The points of lines, each a JSON object or a CSV line; what is wrong is in the refusals."""
     decoded = Decoded([], [], [])
     for index, line in enumerate(lines):
         row = line.strip(_BLANK)
@@ -107,7 +111,7 @@ def _rows(lines: Sequence[bytes], received_at: float, decoder: PointDecoder) -> 
             decoded.refused.append(Refusal(index, _TOO_SHORT))
             continue
         try:
-            point, clean = decoder.one(row if row[:1] == b"{" else csv_object(row), received_at)
+            point, clean = decoder.one(row if row[:1] == b"{" else csv_object(row), received_at, lacking)
         except WireError as error:
             decoded.refused.append(Refusal.of(index, error))
         else:

@@ -24,6 +24,7 @@ import msgspec
 from pitwall.model.channels import ALIASES, CHANNELS, MAX_FIELDS, MAX_NAME, TEXT_ALIASES
 from pitwall.wire.errors import WireError, shown
 from pitwall.wire.points import Decoded, PointDecoder, Refusal
+from pitwall.wire.tally import NOTHING, Lacking
 
 #: A header has at most this many columns: those of a point, and as many again without a name.
 _MOST_COLUMNS = 2 * MAX_FIELDS
@@ -43,25 +44,24 @@ class WideRows:
 
     Args:
         header: the first line, with or without its byte order mark and line end.
-        track: the track of every row, used when no column says it.
+        lacking: the track and the car of every row, used where no column says it.
 
     Raises:
         WireError: it is no header of telemetry: not text, without a column
             for the car, too many columns, or one that is there twice.
     """
 
-    def __init__(self, header: bytes, track: str | None = None) -> None:
-        names = _header_names(header)
+    def __init__(self, header: bytes, lacking: Lacking = NOTHING) -> None:
+        names = header_names(header)
         known = [ALIASES.get(name, name) for name in names]
-        if "chassis" not in known:
+        told = {name: value for name, value in lacking.fields().items() if name not in known}
+        if "chassis" not in known and "chassis" not in told:
             raise WireError("missing_field", f"no column for the chassis in the header {shown(', '.join(names))}")
         # Of two names for one channel the decoder chooses, row by row: both stay as they were sent.
         names = [name if known.count(channel) > 1 else channel for name, channel in zip(names, known, strict=True)]
-        self._begin = b"{"
-        if track is not None and "track" not in known:
-            self._begin = b'{"track":%b,' % msgspec.json.encode(track)
+        self._begin = msgspec.json.encode(told)[:-1] + b"," if told else b"{"
         self._names = names
-        self._track = None if "track" in known else track
+        self._told = told
         self._vendor = [n for n, name in enumerate(names) if name and _kind(name) == "vendor"]
         self._whole = [n for n, name in enumerate(names) if name in CHANNELS and CHANNELS[name].integer]
         self._time = names.index("meta_time") if "meta_time" in names else None
@@ -136,14 +136,20 @@ class WideRows:
             return None
         if len(cells) < wanted or any(cells[wanted:]):
             raise WireError("csv_fields", f"a row with {len(cells)} fields under a header with {wanted}")
-        content: dict[str, Any] = {} if self._track is None else {"track": self._track}
+        content: dict[str, Any] = {**self._told}
         for name, cell in zip(self._names, cells, strict=False):
             if name and cell:
                 content[name] = _value(_kind(name), cell)
         return msgspec.json.encode(content)
 
 
-def _header_names(header: bytes) -> list[str]:
+def header_names(header: bytes) -> list[str]:
+    """
+    The names of a header, without blanks around them; empty for a column without a name.
+
+    Raises:
+        WireError: not UTF-8, too many columns, or one that is there twice.
+    """
     names = [name.strip() for name in _cells(header.removeprefix(b"\xef\xbb\xbf").strip(_BLANK))]
     if len(names) > _MOST_COLUMNS:
         raise WireError("too_many_fields", f"a header with {len(names)} columns, wanted {_MOST_COLUMNS} at most")

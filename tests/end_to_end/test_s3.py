@@ -21,10 +21,10 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from pitwall.hub import Hub
 from pitwall.ingest.s3 import S3Service
 from pitwall.ingest.s3progress import ProgressFile
-from pitwall.model.track import packaged_tracks
 from pitwall.ring import PointRing
 from pitwall.rows import SharedRows
 from pitwall.wire.points import PointDecoder
+from tests.doubles import told_of
 from tests.end_to_end.harness import clean_environment, free_port, points_of, read_messages, running
 from tests.end_to_end.s3_server import CREDENTIALS, S3Server, missing
 
@@ -61,7 +61,7 @@ class BucketTestCase(TestCase):
             region="us-east-1",
             endpoint_url=self.server.url,
             state_dir=state_dir,
-            tracks=packaged_tracks(),
+            told=told_of(),
         )
         door.startService()
         self.addCleanup(lambda: door.stopService() if door.running else None)

@@ -16,8 +16,7 @@ from pitwall.ingest.udp import TelemetryPortService, TelemetryProtocol, grow_buf
 from pitwall.listen import bind_udp
 from pitwall.ring import PointRing
 from pitwall.rows import SharedRows
-from pitwall.wire.points import PointDecoder
-from tests.doubles import A_POINT, a_point
+from tests.doubles import A_POINT, a_live_intake, a_point
 
 reactor: Any = global_reactor
 
@@ -33,7 +32,7 @@ class UDPPortTests(TestCase):
         self.addCleanup(rows.close)
         self.hub = Hub(PointRing(50_000), rows, "abcd")
         self.bound = bind_udp("127.0.0.1", 0)
-        protocol = TelemetryProtocol(self.hub, PointDecoder(), reactor)
+        protocol = TelemetryProtocol(a_live_intake(self.hub, "udp", reactor))
         self.service = TelemetryPortService(self.bound, protocol, reactor, pause_s=0.008)
         self.sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.addCleanup(self.sender.close)

@@ -28,7 +28,7 @@ from pitwall.pool.worker import partition_of
 from pitwall.race.car import CarState, update
 from pitwall.race.report import report
 from pitwall.ring import PointRing
-from pitwall.rows import SharedRows, columns_of, pack_rows
+from pitwall.rows import SharedRows, channels_of, columns_of, numbered, pack_rows
 from pitwall.sim import Race, RaceConfig, encode_point
 from pitwall.wire.points import PointDecoder
 from tests.end_to_end.harness import alive, children, clean_environment, wait_for
@@ -110,7 +110,8 @@ class Pit:
 def undisturbed(points: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """The result of each chassis when its points are computed at one go, here."""
     decoded = PointDecoder().objects(list(map(encode_point, points)), 0.0)
-    rows = pack_rows(columns_of(decoded.points), [0] * len(points), 1)
+    columns = columns_of(decoded.points)
+    rows = numbered(pack_rows(columns, channels_of(columns), [0] * len(points)), 1)
     by_chassis: dict[str, list[int]] = defaultdict(list)
     for index, point in enumerate(decoded.points):
         by_chassis[point.chassis].append(index)

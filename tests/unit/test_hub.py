@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from pitwall.hub import Car, CarTable, Hub
+from pitwall.cars import Car, CarTable
+from pitwall.hub import Hub
 from pitwall.ring import PointRing
 from pitwall.rows import RowReader, SharedRows
 from pitwall.wire.points import PointDecoder

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from twisted.trial.unittest import SynchronousTestCase
 
 from pitwall.model.channels import CORE
-from pitwall.rows import ROW, RowReader, SharedRows, columns_of, pack_rows
+from pitwall.rows import ROW, RowReader, SharedRows, channels_of, columns_of, pack_rows
+from pitwall.rows import numbered as with_numbers
 from pitwall.shared import shared_file
 from pitwall.wire.points import PointDecoder
 from tests.strategies import RECEIVED_AT, Fields, encode, vendor_points
@@ -37,7 +38,8 @@ class PackRowsTests(SynchronousTestCase):
         decoder = PointDecoder()
         for _ in range(3):  # some vendors' names are known by then: points of several kinds in one batch
             points = decoder.objects([encode(fields) for fields in sent], RECEIVED_AT).points
-        rows = pack_rows(columns_of(points), range(7, 7 + len(points)), 41)
+        columns = columns_of(points)
+        rows = with_numbers(pack_rows(columns, channels_of(columns), range(7, 7 + len(points))), 41)
         self.assertEqual(rows["seq"].tolist(), list(range(41, 41 + len(sent))))
         self.assertEqual(rows["car"].tolist(), list(range(7, 7 + len(sent))))
         for row, point, fields in zip(rows, points, sent, strict=True):
@@ -199,5 +201,6 @@ class TimeTests(SynchronousTestCase):
         times = ("2025-09-06T18:40:41.5Z", "2025-09-06T20:40:41.5+02:00")
         sent = [encode({"track": "a", "chassis": "b", "meta_time": time}) for time in times]
         points = PointDecoder().objects(sent, RECEIVED_AT).points
-        rows = pack_rows(columns_of(points), [0, 0], 1)
+        columns = columns_of(points)
+        rows = with_numbers(pack_rows(columns, channels_of(columns), [0, 0]), 1)
         self.assertEqual(set(rows["time_s"].tolist()), {datetime(2025, 9, 6, 18, 40, 41, 500_000, UTC).timestamp()})

@@ -1,4 +1,4 @@
-"""A bucket in memory, and what else an S3 door needs to be driven by hand."""
+"""A bucket and its queue in memory, and what else an S3 door needs to be driven by hand."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class FakeBucket:
     Behaves like boto3's S3 client, with one bucket.
 
     Attributes:
-        requests: what was asked for: "list", or (key, first byte, last byte).
-        failures: an exception by key (or "list"); raised in place of an answer.
+        requests: what was asked for: "list", ("head", key), or (key, first byte, last byte).
+        failures: an exception by key (or "list", or ("head", key)); raised in place of an answer.
         cut_to: by key, how many bytes of an answer arrive.
     """
 
     def __init__(self, page: int = 1000) -> None:
         self.requests: list[Any] = []
-        self.failures: dict[str, Exception] = {}
+        self.failures: dict[Any, Exception] = {}
         self.cut_to: dict[str, int] = {}
         self._page = page
         self._objects: dict[str, tuple[bytes, str, datetime]] = {}
@@ -62,6 +62,15 @@ class FakeBucket:
             answer["NextContinuationToken"] = entries[-1]["Key"]
         return answer if entries else {"IsTruncated": False}
 
+    def head_object(self, Bucket: str, Key: str) -> dict[str, Any]:
+        """What the listing says, of one object."""
+        self.requests.append(("head", Key))
+        self._fail(("head", Key))
+        if Key not in self._objects:
+            raise refusal(404, "404", "HeadObject")
+        body, etag, modified = self._objects[Key]
+        return {"ETag": etag, "ContentLength": len(body), "LastModified": modified}
+
     def get_object(self, Bucket: str, Key: str, Range: str, IfMatch: str) -> dict[str, Any]:
         """A range of an object."""
         first, last = map(int, Range.removeprefix("bytes=").split("-"))
@@ -80,9 +89,59 @@ class FakeBucket:
         self.requests.clear()
         return found
 
-    def _fail(self, what: str) -> None:
+    def _fail(self, what: Any) -> None:
         if what in self.failures:
             raise self.failures[what]
+
+
+class FakeQueue:
+    """
+    Behaves like boto3's SQS client, with one queue that never waits.
+
+    Attributes:
+        visible: the bodies of the messages that can be received.
+        in_flight: those that were received and are not deleted, by receipt.
+        requests: what was asked for: ("receive", seconds to wait) or ("delete", messages).
+        failures: an exception by request ("receive" or "delete"); raised in place of an answer.
+        refused: the code with which every message is refused to be deleted, if one is.
+    """
+
+    def __init__(self) -> None:
+        self.visible: list[str] = []
+        self.in_flight: dict[str, str] = {}
+        self.requests: list[tuple[str, int]] = []
+        self.failures: dict[str, Exception] = {}
+        self.refused = ""
+        self._receipts = 0
+
+    def come_again(self) -> None:
+        """Let the visibility timeout of every message in flight end."""
+        self.visible += self.in_flight.values()
+        self.in_flight.clear()
+
+    def receive_message(self, QueueUrl: str, MaxNumberOfMessages: int, WaitTimeSeconds: int) -> dict[str, Any]:
+        """Some messages."""
+        self.requests.append(("receive", WaitTimeSeconds))
+        if "receive" in self.failures:
+            raise self.failures["receive"]
+        found = []
+        for body in self.visible[:MaxNumberOfMessages]:
+            self._receipts += 1
+            self.in_flight[str(self._receipts)] = body
+            found.append({"ReceiptHandle": str(self._receipts), "Body": body})
+        del self.visible[:MaxNumberOfMessages]
+        return {"Messages": found} if found else {}
+
+    def delete_message_batch(self, QueueUrl: str, Entries: list[dict[str, str]]) -> dict[str, Any]:
+        """Delete some messages."""
+        self.requests.append(("delete", len(Entries)))
+        if "delete" in self.failures:
+            raise self.failures["delete"]
+        if self.refused:
+            return {"Failed": [{"Id": entry["Id"], "Code": self.refused} for entry in Entries]}
+        for entry in Entries:
+            del self.in_flight[entry["ReceiptHandle"]]
+        return {"Successful": [{"Id": entry["Id"]} for entry in Entries]}
 
 
 class ThreadlessReactor(Clock):

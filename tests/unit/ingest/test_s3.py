@@ -19,13 +19,14 @@ from twisted.trial.unittest import SynchronousTestCase
 from pitwall.hub import Hub
 from pitwall.ingest import s3object
 from pitwall.ingest.s3 import Handover, S3Service
-from pitwall.ingest.s3object import Lines, UnreadableError, inflated
 from pitwall.ingest.s3reader import Stopped, back_off
 from pitwall.model.point import Point
-from pitwall.model.track import packaged_tracks
 from pitwall.ring import PointRing
 from pitwall.rows import SharedRows
+from pitwall.wire.errors import WireError
+from pitwall.wire.pieces import WINDOW, Lines, inflated
 from pitwall.wire.points import PointDecoder
+from tests.doubles import told_of
 from tests.unit.ingest.s3_doubles import FakeBucket, FakePool, MemoryStore, ThreadlessReactor, refusal
 
 HEADER = "track,vehicle_id,speed\n"
@@ -59,7 +60,7 @@ class S3TestCase(SynchronousTestCase):
             "region": "us-east-1",
             "endpoint_url": None,
             "state_dir": None,
-            "tracks": packaged_tracks(),
+            "told": told_of(),
             "connect": lambda: self.bucket,
             "make_pool": lambda: self.pool,
             "chance": random.Random(1),
@@ -728,14 +729,14 @@ class LinesTests(SynchronousTestCase):
         text = b"".join(b"%d\n" % n for n in range(100_000))
         lines = Lines(text[start : start + 9999] for start in range(0, len(text), 9999))
         while lines.take(300):
-            self.assertEqual(lines.window, text[max(0, lines.offset - s3object.WINDOW) : lines.offset])
+            self.assertEqual(lines.window, text[max(0, lines.offset - WINDOW) : lines.offset])
         self.assertEqual(lines.offset, len(text))
 
     def test_endless_line(self) -> None:
         """A megabyte without a line feed is no line."""
         lines = Lines(iter([b"track\n"] + [b"x" * 100_000] * 30))
         self.assertEqual(lines.take(10), [b"track"])
-        self.assertRaises(UnreadableError, lines.take, 10)
+        self.assertRaises(WireError, lines.take, 10)
 
     @given(st.lists(st.binary(max_size=3000), min_size=1, max_size=4), st.integers(1, 100))
     def test_any_gzip(self, members: list[bytes], size: int) -> None:

@@ -14,8 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pitwall.ingest import udp
 from pitwall.ingest.udp import DRAIN_BYTES, DRAIN_DATAGRAMS, TelemetryPortService, TelemetryProtocol
-from pitwall.wire.points import PointDecoder
-from tests.doubles import A_POINT, a_hub, a_point
+from tests.doubles import A_POINT, a_hub, a_live_intake, a_point
 
 NOW = 1_757_184_100.0
 
@@ -76,7 +75,7 @@ class DoorCase(SynchronousTestCase):
         self.reactor = MemoryReactorClock()
         self.reactor.advance(NOW)
         self.hub = a_hub(self, capacity=10_000)
-        self.protocol = TelemetryProtocol(self.hub, PointDecoder(), self.reactor)
+        self.protocol = TelemetryProtocol(a_live_intake(self.hub, "udp", self.reactor))
         self.bound: Any = FakeDatagramSocket()
 
     def listen(self, pause_s: float = 0.002) -> TelemetryPortService:

@@ -12,7 +12,7 @@ from pitwall.model.channels import CORE
 from pitwall.model.track import Sector, Track
 from pitwall.race.car import CarState, update
 from pitwall.race.report import CarReport, report
-from pitwall.rows import ROW, columns_of, pack_rows
+from pitwall.rows import ROW, channels_of, columns_of, numbered, pack_rows
 from pitwall.sim import Race, encode_point
 from pitwall.wire.points import PointDecoder
 
@@ -29,7 +29,8 @@ def rows_of(points: Sequence[dict[str, Any]]) -> tuple[NDArray[np.void], dict[st
     assert not decoded.refused
     numbers: dict[str, int] = {}
     cars = [numbers.setdefault(point.chassis, len(numbers)) for point in decoded.points]
-    return pack_rows(columns_of(decoded.points), cars, 1), numbers
+    columns = columns_of(decoded.points)
+    return numbered(pack_rows(columns, channels_of(columns), cars), 1), numbers
 
 
 def hand_made(times_s: Any, **channels: Any) -> NDArray[np.void]:

@@ -15,7 +15,8 @@ from pitwall.model.point import iso_utc
 from pitwall.wire.errors import WireError
 from pitwall.wire.fields import canonical
 from pitwall.wire.points import MAX_VARIANTS, MAX_VENDOR_NAMES, Decoded, PointDecoder, json_object
-from pitwall.wire.text import decode_datagrams, decode_document
+from pitwall.wire.text import decode_document
+from tests.doubles import decode_datagrams
 from tests.strategies import NOISE, RECEIVED_AT, Fields, core, encode, points, read_strictly, vendor_points
 
 A_POINT = {"meta_time": "2025-09-06T18:40:41.775Z", "track": "barber", "chassis": "GR86-004-78", "lap": 3, "rpm": 5920}

@@ -18,6 +18,7 @@ from pitwall.model.point import Point
 from pitwall.wire.errors import WireError
 from pitwall.wire.fields import canonical
 from pitwall.wire.points import Decoded, PointDecoder
+from pitwall.wire.tally import Lacking
 from pitwall.wire.widecsv import WideRows
 
 NOON = "2025-09-07T12:00:00.000Z"
@@ -26,7 +27,7 @@ AT = 1_757_246_400.0
 
 def decoded(header: str, *rows: str, track: str | None = None) -> Decoded:
     """What a header and rows give."""
-    return WideRows(header.encode(), track).decode(PointDecoder(), [row.encode() for row in rows], AT)
+    return WideRows(header.encode(), Lacking(track)).decode(PointDecoder(), [row.encode() for row in rows], AT)
 
 
 def only(header: str, row: str, track: str | None = None) -> tuple[Point, dict[str, Any]]:
@@ -240,7 +241,7 @@ class AnyRowTests(SynchronousTestCase):
         """Any bytes give valid JSON or a refusal for each line, never an accident."""
         for begin in (b"", b"chassis,circuit,", b"lap,note,chassis\r"):
             try:
-                rows = WideRows(begin + header, "barber")
+                rows = WideRows(begin + header, Lacking("barber"))
             except WireError:
                 continue
             found = rows.decode(PointDecoder(), lines, AT)

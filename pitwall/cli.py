@@ -1,0 +1,157 @@
+"""
+The command line, ``pitwall``: a command, its options, and what it works on.
+
+Each command imports what it needs when it runs, so that ``pitwall --help`` is
+there at once. The status is 0 when all went well, 1 when something did not, 2
+for wrong usage, and 128 and the number of the signal after a signal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from pitwall import __version__
+
+#: The least and the most a batch may be told to be [bytes].
+LEAST_BATCH = 1 << 10
+MOST_BATCH = 64 << 20
+#: The longest a server may be told to be tried [s].
+MOST_RETRY_S = 86400
+#: The longest name of a track or a car, as in a point [characters].
+MOST_NAME = 64
+
+
+class Command(NamedTuple):
+    """
+    A command of ``pitwall``.
+
+    Attributes:
+        help: what it does, in half a sentence.
+        options: adds its options to a parser.
+        run: does it; returns the status, or ends the process with it.
+    """
+
+    help: str
+    options: Callable[[argparse.ArgumentParser], object]
+    run: Callable[[argparse.ArgumentParser, argparse.Namespace], int]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """
+    Run ``pitwall``; returns its status.
+
+    Args:
+        argv: the arguments; those of the process by default.
+    """
+    parser = argparse.ArgumentParser("pitwall", description="PitWall's command line; the server is `twistd pitwall`.")
+    parser.add_argument("--version", action="version", version=f"pitwall {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for name, command in COMMANDS.items():
+        its_parser = commands.add_parser(name, help=command.help, description=f"{command.help.capitalize()}.")
+        command.options(its_parser)
+        its_parser.set_defaults(command=command, parser=its_parser)
+    arguments = parser.parse_args(argv)
+    if "command" not in arguments:
+        parser.print_help(sys.stderr)
+        return 2
+    chosen: Command = arguments.command
+    return chosen.run(arguments.parser, arguments)
+
+
+def import_options(parser: argparse.ArgumentParser) -> None:
+    """The options of ``pitwall import``."""
+    parser.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="CSV, JSON, or JSON objects a line, each gzip or not; - for standard input; s3://bucket/key, "
+        "and with a / at its end all objects below it",
+    )
+    parser.add_argument(
+        "--server", type=_server, default="http://localhost:8081", metavar="URL", help="default: %(default)s"
+    )
+    parser.add_argument("--track", type=_name, metavar="T", help="the track of rows that do not say it")
+    parser.add_argument("--chassis", type=_name, metavar="C", help="the car of rows that do not say it")
+    parser.add_argument("--follow", action="store_true", help="go on with what is appended, until Ctrl-C")
+    parser.add_argument("--json", action="store_true", help="say what became of them as one JSON object")
+    parser.add_argument("--quiet", action="store_true", help="no progress, no tables: only what went wrong")
+    parser.add_argument(
+        "--batch-bytes",
+        type=_batch_bytes,
+        default=1 << 20,
+        metavar="N",
+        help="size of what is posted at a time [bytes], default: %(default)s",
+    )
+    parser.add_argument(
+        "--retry-seconds",
+        type=_seconds,
+        default=30.0,
+        metavar="S",
+        help="how long to try a server that can't be reached [s], default: %(default)g",
+    )
+    parser.add_argument("--endpoint-url", metavar="URL", help="another S3 service than AWS")
+
+
+def run_import(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
+    """Run ``pitwall import``; ends the process where the arguments are wrong."""
+    from pitwall.importer.sources import S3_SCHEME, STANDARD_INPUT
+
+    for file in arguments.files:
+        if file.startswith(S3_SCHEME) and "/" not in file.removeprefix(S3_SCHEME).lstrip("/"):
+            parser.error(f"{file} names no object, wanted s3://bucket/key, or s3://bucket/ for all of them")
+        if arguments.follow and (file == STANDARD_INPUT or file.startswith(S3_SCHEME)):
+            parser.error(f"--follow is for local files, and {file} is none")
+    if arguments.files.count(STANDARD_INPUT) > 1:
+        parser.error("standard input can be read once")
+
+    from twisted.internet.task import react
+
+    from pitwall.importer.command import run
+
+    try:
+        react(run, (arguments,))
+    except SystemExit as end:
+        return int(end.code or 0)
+
+
+def _server(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port that is none
+        good = False
+    if not good or not text.isprintable() or " " in text or parts.query or parts.fragment:
+        raise argparse.ArgumentTypeError(f"{text!a} is no server, wanted a URL such as http://localhost:8081")
+    return text.rstrip("/")
+
+
+def _name(text: str) -> str:
+    if not text.isprintable() or not text.strip() or len(text) > MOST_NAME:
+        raise argparse.ArgumentTypeError(f"{text[:MOST_NAME]!a}, wanted a name of at most {MOST_NAME} characters")
+    return text.strip()
+
+
+def _batch_bytes(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not LEAST_BATCH <= int(text[:20]) <= MOST_BATCH:
+        raise argparse.ArgumentTypeError(f"{text!a}, wanted {LEAST_BATCH} to {MOST_BATCH}")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= MOST_RETRY_S:
+        raise argparse.ArgumentTypeError(f"{text!a}, wanted 0 to {MOST_RETRY_S}")
+    return seconds
+
+
+#: What there is to run.
+COMMANDS = {
+    "import": Command("send recordings to a running server", import_options, run_import),
+}

@@ -1,0 +1,324 @@
+"""
+A CSV text by what its first line says: wide rows, TRD's long form, lap triggers, or rows without a header.
+
+All of them are read the same way: lines are taken, and points leave, some at once
+and others when the text has ended. Rows of the long form and lap triggers leave in
+the order of time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
+
+from pitwall.model.cars import CarNames
+from pitwall.model.channels import ALIASES, CHANNELS, CSV_FIELDS, TEXT_ALIASES
+from pitwall.model.filenames import car_of, stem_of, track_of, trigger_of
+from pitwall.model.track import Tracks
+from pitwall.wire.errors import WireError
+from pitwall.wire.instants import FileJoiner
+from pitwall.wire.laptriggers import TriggerTable
+from pitwall.wire.longform import COLUMNS, LongColumns, LongRow, json_rows, may_have_rows
+from pitwall.wire.points import Decoded, PointDecoder, Refusal
+from pitwall.wire.tally import Lacking, Tally
+from pitwall.wire.text import decode_rows
+from pitwall.wire.widecsv import WideRows, header_names
+
+_FEWEST_CSV_FIELDS = 6
+_NONE = Decoded([], [], [])
+#: By car: as `FileJoiner.released` has it.
+Released = dict[str, tuple[int | None, int | None, int]]
+
+
+class Table(Protocol):
+    """
+    The rows of one CSV text.
+
+    Attributes:
+        tally: what became of rows that are not points by themselves; empty for wide rows.
+        mark: to be set to the place of the next lines.
+        pending: rows that are held.
+        complete: whether points are ready to leave.
+        held_from: the first mark whose rows have not all left; None without such rows.
+        again: to be set while lines come that an earlier reading has taken.
+        released: how far the points of each car have left, for a later reading.
+    """
+
+    tally: Tally
+    mark: int
+    again: bool
+
+    @property
+    def pending(self) -> int: ...  # noqa: D102
+    @property
+    def complete(self) -> bool: ...  # noqa: D102
+    @property
+    def held_from(self) -> int | None: ...  # noqa: D102
+    @property
+    def released(self) -> Released: ...  # noqa: D102
+
+    def take(self, lines: Sequence[bytes], received_at: float) -> list[Refusal]:
+        """Take lines in (without their line feeds); returns those that are refused, by index."""
+
+    def leave(self, decoder: PointDecoder, received_at: float, most: int | None = None) -> Decoded:
+        """The points that are ready, at most so many; to be called after each `take`."""
+
+    def finish(self) -> None:
+        """There are no further lines: make all ready that is held."""
+
+
+class WideTable:
+    """Wide rows: each line is a point."""
+
+    pending = 0
+    held_from = None
+    again = False
+
+    @property
+    def released(self) -> Released:
+        """Nothing is held."""
+        return {}
+
+    def __init__(self, rows: WideRows) -> None:
+        self.tally = Tally()
+        self.mark = 0
+        self._rows = rows
+        self._lines: Sequence[bytes] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether there are lines to leave as points."""
+        return bool(self._lines)
+
+    def take(self, lines: Sequence[bytes], received_at: float) -> list[Refusal]:
+        """Take lines in; what is wrong with them `leave` says."""
+        self._lines = lines
+        return []
+
+    def leave(self, decoder: PointDecoder, received_at: float, most: int | None = None) -> Decoded:
+        """The points of the lines that were taken."""
+        lines, self._lines = self._lines, ()
+        decoded = self._rows.decode(decoder, lines, received_at) if lines else _NONE
+        self.tally.singles += len(decoded.points)
+        return decoded
+
+    def finish(self) -> None:
+        """Nothing is held."""
+
+
+class PlainTable(WideTable):
+    """Lines without a header, their fields in the order of a CSV datagram."""
+
+    def __init__(self) -> None:
+        self.tally = Tally()
+        self.mark = 0
+        self._lines = ()
+
+    def leave(self, decoder: PointDecoder, received_at: float, most: int | None = None) -> Decoded:
+        """The points of the lines that were taken."""
+        lines, self._lines = self._lines, ()
+        rows = [(index, line) for index, line in enumerate(lines) if line.strip(b" \t\r,")]
+        decoded = decode_rows([line for _, line in rows], received_at, decoder)
+        self.tally.singles += len(decoded.points)
+        return decoded._replace(refused=[Refusal(rows[row][0], error) for row, error in decoded.refused])
+
+
+class _JoinedTable:
+    """A table whose rows a joiner has."""
+
+    def __init__(self, joiner: FileJoiner) -> None:
+        self.joiner = joiner
+
+    @property
+    def tally(self) -> Tally:
+        """See `Table`."""
+        return self.joiner.tally
+
+    @tally.setter
+    def tally(self, tally: Tally) -> None:
+        self.joiner.tally = tally
+
+    @property
+    def mark(self) -> int:
+        """See `Table`."""
+        return self.joiner.mark
+
+    @mark.setter
+    def mark(self, mark: int) -> None:
+        self.joiner.mark = mark
+
+    @property
+    def again(self) -> bool:
+        """See `Table`."""
+        return self.joiner.again
+
+    @again.setter
+    def again(self, again: bool) -> None:
+        self.joiner.again = again
+
+    @property
+    def released(self) -> Released:
+        """See `Table`."""
+        return self.joiner.released
+
+    @property
+    def pending(self) -> int:
+        """See `Table`."""
+        return self.joiner.pending
+
+    @property
+    def complete(self) -> bool:
+        """See `Table`."""
+        return self.joiner.complete
+
+    @property
+    def held_from(self) -> int | None:
+        """See `Table`."""
+        return self.joiner.held_from
+
+    def finish(self) -> None:
+        """Make all ready that is held."""
+        self.joiner.finish()
+
+
+class LongTable(_JoinedTable):
+    """The long form, whole or reduced."""
+
+    def __init__(self, columns: LongColumns, joiner: FileJoiner) -> None:
+        super().__init__(joiner)
+        self._columns = columns
+
+    def take(self, lines: Sequence[bytes], received_at: float) -> list[Refusal]:
+        """Take lines in; returns those that are refused, by index."""
+        broken: list[Refusal] = []
+        rows, numbers = self._columns.decode(lines, lambda line, error: broken.append(Refusal.of(line, error)))
+        self.tally.rows += len(broken)
+        self.tally.refused += len(broken)
+        wrong = self.joiner.take(rows, received_at, numbers)
+        return sorted([*broken, *wrong], key=lambda refusal: refusal.row) if broken else wrong
+
+    def leave(self, decoder: PointDecoder, received_at: float, most: int | None = None) -> Decoded:
+        """The points that are ready, at most so many."""
+        return self.joiner.leave(decoder, received_at, most)
+
+
+class Told(NamedTuple):
+    """
+    What a server knows of the rows of any file.
+
+    Attributes:
+        cars: the name each car goes by.
+        events: the track of each ``meta_event``.
+        tracks: the configured ones, for names of files.
+        track: of rows whose track nothing tells.
+    """
+
+    cars: CarNames
+    events: Mapping[str, str]
+    tracks: Tracks
+    track: str | None = None
+
+    def lacking(self, path: str = "", track: str | None = None, chassis: str | None = None) -> Lacking:
+        """What rows of a file may lack; what is given comes before what the file's name tells."""
+        return Lacking(
+            track or (track_of(path, self.tracks) if path else None) or self.track,
+            chassis or (car_of(path) if path else None),
+        )
+
+
+def open_table(
+    first: bytes,
+    told: Told,
+    path: str = "",
+    track: str | None = None,
+    chassis: str | None = None,
+    released: Mapping[str, Sequence[int | None]] = MappingProxyType({}),
+) -> tuple[Table, bool]:
+    """
+    How the lines of a CSV text are read.
+
+    Args:
+        first: its first line.
+        told: what is known beforehand.
+        path: the name of the file, or the key of the object; empty where there is none.
+        track: of rows that do not say it.
+        chassis: the car, likewise.
+        released: how far an earlier reading of the same text had come.
+
+    Returns:
+        The table, and whether the first line was a header; if not, it is the first row.
+
+    Raises:
+        WireError: no telemetry begins like this.
+    """
+    names = header_names(first)
+    lacking = told.lacking(path, track, chassis)
+    if LongColumns.fit(names):
+        if lacking.chassis is None and path and "vehicle_id" not in names:
+            lacking = lacking._replace(chassis=stem_of(path))
+        return LongTable(LongColumns(names), FileJoiner(told.cars, told.events, lacking, released=released)), True
+    if TriggerTable.fit(names):
+        kind = trigger_of(path) if path else None
+        if kind is None and "value" not in names:
+            raise WireError("missing_field", "lap triggers without a value, and no file name that tells which they are")
+        return TriggerTable(names, kind, told.cars, told.events, lacking), True
+    if len(names) == len(COLUMNS) and not {*names} & {*COLUMNS}:
+        return LongTable(LongColumns(COLUMNS), FileJoiner(told.cars, told.events, lacking, released=released)), False
+    if _FEWEST_CSV_FIELDS <= len(names) <= len(CSV_FIELDS) and not any(map(_known, names)):
+        return PlainTable(), False
+    return WideTable(WideRows(first, lacking)), True
+
+
+def _known(name: str) -> bool:
+    return name in CHANNELS or name in ALIASES or name in TEXT_ALIASES
+
+
+class JsonTable(_JoinedTable):
+    """Lines that are JSON objects, points and rows of the long form, of one file."""
+
+    def __init__(self, told: Told, lacking: Lacking) -> None:
+        super().__init__(FileJoiner(told.cars, told.events, lacking))
+        self._fields = lacking.fields()
+        self._points: list[bytes] = []
+        self._indexes: list[int] = []
+
+    @property
+    def complete(self) -> bool:
+        """See `Table`."""
+        return self.joiner.complete or bool(self._points)
+
+    def take(self, lines: Sequence[bytes], received_at: float) -> list[Refusal]:
+        """Take lines in; returns those that are refused, by index."""
+        rows: list[LongRow] = []
+        numbers: list[int] = []
+        refused: list[Refusal] = []
+        self._points, self._indexes = [], []
+        for index, line in enumerate(lines):
+            if not line.strip(b" \t\r"):
+                continue
+            try:
+                found = json_rows(line) if may_have_rows(line) else None
+            except WireError as error:
+                refused.append(Refusal.of(index, error))
+                continue
+            if found is None:
+                self._points.append(line)
+                self._indexes.append(index)
+            else:
+                rows += found
+                numbers += [index] * len(found)
+        self.tally.rows += len(refused)
+        self.tally.refused += len(refused)
+        return refused + self.joiner.take(rows, received_at, numbers)
+
+    def leave(self, decoder: PointDecoder, received_at: float, most: int | None = None) -> Decoded:
+        """The points that are ready; of those that were joined at most so many."""
+        left = self.joiner.leave(decoder, received_at, most)
+        points, self._points = self._points, []
+        if not points:
+            return left
+        decoded = decoder.objects(points, received_at, lacking=self._fields)
+        self.tally.singles += len(decoded.points)
+        refused = [Refusal(self._indexes[row], error) for row, error in decoded.refused]
+        return Decoded(decoded.points + left.points, decoded.raws + left.raws, refused + left.refused)

@@ -1,0 +1,49 @@
+"""What became of rows, counted until somebody fetches it; and what rows may lack."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final, NamedTuple
+
+
+class Repair(NamedTuple):
+    """A repair by its name, on the rows of one car."""
+
+    name: str
+    track: str
+    chassis: str
+
+
+class Tally:
+    """
+    What became of rows, for whoever keeps the books; counted up until it is fetched.
+
+    Attributes:
+        rows: rows that came.
+        samples: rows whose value is in a point, or will be.
+        duplicates: rows that were dropped because they had come before, with the same value or another.
+        refused: rows that were refused.
+        singles: points that came by themselves, beside the rows.
+        repairs: what was repaired.
+    """
+
+    __slots__ = ("duplicates", "refused", "repairs", "rows", "samples", "singles")
+
+    def __init__(self) -> None:
+        self.rows = self.samples = self.duplicates = self.refused = self.singles = 0
+        self.repairs: Counter[Repair] = Counter()
+
+
+class Lacking(NamedTuple):
+    """What is to be taken for rows that do not say it: the track, the car."""
+
+    track: str | None = None
+    chassis: str | None = None
+
+    def fields(self) -> dict[str, str]:
+        """By field name, those there are."""
+        return {name: value for name, value in self._asdict().items() if value is not None}
+
+
+#: Rows say everything themselves.
+NOTHING: Final = Lacking()
