@@ -77,7 +77,7 @@ class Hub:
 
     def book(self, door: str, tally: Tally) -> None:
         """Note what became of rows that a door joined to points."""
-        if not tally.rows and not tally.repairs:
+        if not tally:
             return
         rows = self.ledger.rows[door]
         rows["rows"] += tally.rows

@@ -48,7 +48,7 @@ class LiveIntake:
         self._hub.publish(self._door, decoded.points, decoded.raws, received_at)
         joiner = self.decoder.joiner
         tally = joiner.tally
-        if tally.rows or tally.repairs:
+        if tally:
             tally = self.decoder.tally
             self._hub.book(self._door, tally)
         if joiner.waiting and self._call is None:

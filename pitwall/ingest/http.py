@@ -137,6 +137,12 @@ class IngestDoor:
         self._max_body = max_body
         self._max_inflated = max_inflated
         self._uploads: dict[str, _Upload] = {}
+        self._under_way = 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether a long body is under way."""
+        return self._under_way > 0
 
     @property
     def pending(self) -> int:
@@ -167,8 +173,14 @@ class IngestDoor:
         except RefusedError as error:
             return _refused(request, error)
         done: Deferred[Any] = self._cooperator.cooperate(steps).whenDone()
+        self._under_way += 1
+        done.addBoth(self._ended)
         done.addCallback(lambda _: _answered(request, report.answer()))
         return done.addErrback(_trapped, request)
+
+    def _ended(self, result: Any) -> Any:
+        self._under_way -= 1
+        return result
 
     def take(self, body: bytes) -> tuple[int, bytes]:
         """Take JSON in at one go: a point, a row, or an array; returns the status and the JSON of the answer."""

@@ -320,6 +320,7 @@ class BucketReader:
         if known is not None and resumed is not None:
             lines, last, seen_to, released = resumed, known.last, known.seen_to, known.cars
         table, is_header = open_table(header, self._told, seen.key, released=released)
+        table.mark = lines.offset
         if not is_header and resumed is None:
             self._took(table, [header])
         digests = {lines.offset: fingerprint(header, lines.window)}

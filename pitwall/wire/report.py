@@ -56,7 +56,7 @@ class Report:
         """What became of rows and of points that came by themselves; takes the latter out of the tally."""
         self._accepted += tally.singles
         tally.singles = 0
-        if tally.rows or tally.samples or tally.duplicates or tally.repairs:
+        if tally:
             self.joined = True
             self._accepted += tally.samples
             self._duplicates += tally.duplicates

@@ -33,6 +33,10 @@ class Tally:
         self.rows = self.samples = self.duplicates = self.refused = self.singles = 0
         self.repairs: Counter[Repair] = Counter()
 
+    def __bool__(self) -> bool:
+        """Whether anything became of rows; points that came by themselves do not count."""
+        return bool(self.rows or self.samples or self.duplicates or self.refused or self.repairs)
+
 
 class Lacking(NamedTuple):
     """What is to be taken for rows that do not say it: the track, the car."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from pathlib import Path
 
@@ -10,9 +11,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pitwall.config import DEMO, SETTINGS
 from pitwall.model.channels import ALIASES, CORE, EXTRA
+from pitwall.wire import instants, laptriggers
 from pitwall.wire.errors import WireError
+from pitwall.wire.live import LiveDecoder
 from pitwall.wire.points import PointDecoder
-from pitwall.wire.text import decode_document
+from tests.doubles import a_hub, told_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -52,16 +55,40 @@ class DocumentTests(SynchronousTestCase):
 
     def test_points(self) -> None:
         """The example points and CSV lines are accepted as they stand."""
-        decoder = PointDecoder()
+        decoder = LiveDecoder(PointDecoder(), told_of())
         point, answer = blocks("docs/telemetry.md", "json")
         self.assertEqual(set(json.loads(answer)), {"ok", "accepted", "rejected", "rejected_total"})
         lines = [point, *blocks("docs/telemetry.md", "csv")[0].splitlines(), blocks("README.md", "json")[0]]
         lines += re.findall(r"^\$ echo '(.*)' \| nc", (ROOT / "README.md").read_text(), re.MULTILINE)
         lines += re.findall(r"^\$ curl .* -d '(.*)' ", (ROOT / "README.md").read_text(), re.MULTILINE)
-        self.assertEqual(len(lines), 7)
+        self.assertEqual(len(lines), 8)
         for line in lines:
-            decoded = decode_document(decoder, line.encode(), 0.0)
-            self.assertEqual((len(decoded.points), decoded.refused), (1, []), line)
+            points, _, refused = decoder.datagrams([line.encode()], 0.0)
+            points += decoder.overdue(math.inf).points
+            self.assertEqual((len(points), refused), (1, []), line)
+
+    def test_rows(self) -> None:
+        """The example rows of the long form make one point together."""
+        decoder = LiveDecoder(PointDecoder(), told_of())
+        rows, cars = blocks("docs/data.md", "json")
+        decoded = decoder.datagrams([line.encode() for line in rows.splitlines()], 0.0)
+        self.assertEqual(decoded.refused, [])
+        left = decoder.overdue(math.inf)
+        (point,) = map(json.loads, left.raws)
+        self.assertEqual((point["speed_kmh"], point["accx_can"], point["rpm"], point["lap"]), (126.18, 0.346, 6100, 2))
+        self.assertEqual(point["track"], "barber")
+
+        hub = a_hub(self, 100)
+        hub.publish("udp", left.points, left.raws, 0.0)
+        hub.write_rows()
+        shown, (known,) = json.loads(cars)["cars"][0], hub.cars.known(1.0)
+        self.assertEqual((shown.keys(), shown["clock"].keys()), (known.keys(), known["clock"].keys()))
+        self.assertEqual(shown["channels"]["speed_kmh"].keys(), known["channels"]["speed_kmh"].keys())
+
+    def test_repairs(self) -> None:
+        """Every repair is explained, in the words of the code, and no other."""
+        told = re.findall(r"^\| `(\w+)` \| (.*?) \| .* \|$", (ROOT / "docs/data.md").read_text(), re.MULTILINE)
+        self.assertEqual(dict(told), {**instants.REPAIRS, **laptriggers.REPAIRS})
 
     def test_messages(self) -> None:
         """The README's messages are JSON and show every field that docs/websocket.md tells of."""

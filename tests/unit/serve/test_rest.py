@@ -171,7 +171,7 @@ class WrongRequestTests(RestCase):
             self.assertEqual(headers.getRawHeaders("allow"), [allowed], (method, path))
 
     def test_media_type(self) -> None:
-        """415 for a body that is said to be neither JSON nor CSV; what it is said to be may have parameters, or be left out."""
+        """415 for a body that is said to be neither JSON nor CSV; the type may have parameters, or be left out."""
         for media_type in ("text/plain", "application/x-www-form-urlencoded", "application/ndjson", "json", "/"):
             self.assert_error(415, "POST", "/api/ingest", A_POINT, Content_Type=media_type)
         self.assertEqual(self.server.hub.last_seq, 0)
