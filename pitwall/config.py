@@ -17,6 +17,7 @@ from twisted.python import usage
 from pitwall.model.channels import MAX_NAME
 from pitwall.model.events import parse_events
 from pitwall.model.track import TrackFileError, parse_tracks
+from pitwall.wire.instants import WINDOW_ROWS
 
 
 class SettingError(ValueError):
@@ -169,6 +170,7 @@ SETTINGS = (
     Setting("ALLOWED_ORIGINS", (), _origins, "pages that may connect, by commas", "same host, localhost, 127.0.0.1"),
     Setting("MAX_BODY", 8 << 20, _whole(1024, 1 << 30), "largest HTTP body [bytes]"),
     Setting("MAX_INFLATED", 64 << 20, _whole(1024, 1 << 34), "largest text of lines in a gzip body, unpacked [bytes]"),
+    Setting("FILE_WINDOW", WINDOW_ROWS, _whole(1000, 10_000_000), "rows of a file held to put them in order"),
     Setting("MAX_CARS", 256, _whole(1, 10_000), "cars followed at a time"),
     Setting("TRACK_SECTORS_PATH", None, _track_file, "track file (JSON)", "the packaged one"),
     Setting("TRACK", None, _name, "track of what does not say it", "none"),

@@ -77,7 +77,7 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
     decoder = PointDecoder()
     path = settings["TRACK_SECTORS_PATH"]
     tracks = packaged_tracks() if path is None else parse_tracks(Path(path).read_bytes())
-    told = Told(CarNames(), {**EVENTS, **settings["EVENT_TRACKS"]}, tracks, settings["TRACK"])
+    told = Told(CarNames(), {**EVENTS, **settings["EVENT_TRACKS"]}, tracks, settings["TRACK"], settings["FILE_WINDOW"])
 
     def live(door: str) -> LiveIntake:
         return LiveIntake(hub, door, LiveDecoder(decoder, told), reactor.seconds, reactor.callLater)

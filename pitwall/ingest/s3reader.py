@@ -315,12 +315,17 @@ class BucketReader:
     ) -> Progress:
         """Take the rows that were not taken before; returns the place that was reached."""
         resumed = None if known is None else self._resumed(content, header, known)
+        window = b""
         last, seen_to = "", 0
         released: dict[str, Any] = {}
         if known is not None and resumed is not None:
             lines, last, seen_to, released = resumed, known.last, known.seen_to, known.cars
+            window = lines.window
         table, is_header = open_table(header, self._told, seen.key, released=released)
         table.mark = lines.offset
+        if window:
+            # Its first line may be half of one.
+            table.recall(window.split(b"\n")[1:-1])
         if not is_header and resumed is None:
             self._took(table, [header])
         digests = {lines.offset: fingerprint(header, lines.window)}

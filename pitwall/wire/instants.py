@@ -86,7 +86,21 @@ class _Spec(NamedTuple):
 class Instant:
     """The samples of one car at one moment, as far as they have come."""
 
-    __slots__ = ("at_us", "car", "deadline_s", "lap", "mark", "meta_us", "sent", "source", "stamp", "track", "values")
+    __slots__ = (
+        "at_us",
+        "car",
+        "deadline_s",
+        "lap",
+        "mark",
+        "meta_us",
+        "number",
+        "sent",
+        "source",
+        "stamp",
+        "to_leave",
+        "track",
+        "values",
+    )
 
     def __init__(self, car: _Car, at_us: int, stamp: str | None, meta_us: int, mark: int) -> None:
         self.car = car
@@ -103,6 +117,10 @@ class Instant:
         #: So many of the values have left.
         self.sent = 0
         self.deadline_s = math.inf
+        #: The how many-th of its file it was.
+        self.number = 0
+        #: Whether it is held, or on its way out.
+        self.to_leave = True
 
 
 class _Car:
@@ -224,6 +242,7 @@ class Joiner:
             done, self._done = done[:most], done[most:]
         raws, leaving = [], []
         for instant in done:
+            instant.to_leave = False
             self._left(instant)
             fresh = dict(islice(instant.values.items(), instant.sent, None))
             if fresh:
@@ -279,7 +298,8 @@ class Joiner:
             car.instants[at_us] = instant
             self._entered(instant, received_at)
         else:
-            if len(instant.values) == instant.sent:
+            if not instant.to_leave:
+                instant.to_leave = True
                 self._entered(instant, received_at)
             instant.meta_us = min(instant.meta_us, meta_us)
             if lap is not None and lap != instant.lap:
@@ -487,11 +507,14 @@ class FileJoiner(Joiner):
         self._late: list[Instant] = []
         self._gone: list[Instant] = []
         self._ending = False
+        self._recalling = False
+        self._count = 0
         #: By car, in the order of its clock.
         self._held_by_car: dict[_Car, list[Instant]] = {}
         self._marks: Counter[int] = Counter()
         for chassis, (released_us, stopped_us, stopped_meta_us) in released.items():
-            car = self._cars[chassis] = _Car(self._names.name(chassis))
+            name = self._names.name(chassis)
+            car = self._cars[name] = _Car(name)
             car.released_us = _LONG_AGO_US if released_us is None else released_us
             car.stopped_us, car.stopped_meta_us = stopped_us, stopped_meta_us or 0
 
@@ -523,6 +546,14 @@ class FileJoiner(Joiner):
             self._release(0, most)
         return super().leave(decoder, received_at, most)
 
+    def recall(self, rows: Sequence[LongRow]) -> None:
+        """Remember rows that an earlier reading has taken, to know their duplicates; nothing else comes of them."""
+        tally, self.tally = self.tally, Tally()
+        self._recalling = True
+        self.take(rows, 0.0)
+        self._recalling = False
+        self.tally = tally
+
     def finish(self) -> None:
         """There are no further rows: let all leave."""
         self._ending = True
@@ -530,15 +561,20 @@ class FileJoiner(Joiner):
     def _entered(self, instant: Instant, received_at: float) -> None:
         self._ending = False
         instant.mark = self.mark
+        self._count += 1
+        instant.number = self._count
         self._marks[self.mark] += 1
         car = instant.car
-        if instant.at_us > car.released_us:
+        if self._recalling:
+            self._gone.append(instant)
+            car.ages.append(instant.at_us)
+        elif instant.at_us > car.released_us:
             held = self._held_by_car.setdefault(car, [])
             if held and held[-1].at_us > instant.at_us:
                 insort(held, instant, key=attrgetter("at_us"))
             else:
                 held.append(instant)
-        elif self.again and not instant.sent:
+        elif self.again:
             self._gone.append(instant)
         else:
             self._late.append(instant)
@@ -547,6 +583,7 @@ class FileJoiner(Joiner):
         for instant in self._gone:
             count = _fresh(instant)
             instant.sent = len(instant.values)
+            instant.to_leave = False
             self.pending -= count
             self.tally.samples -= count
             self.tally.duplicates += count
@@ -565,19 +602,22 @@ class FileJoiner(Joiner):
         """Let the oldest instants leave, until only so many rows are held, or so many instants are on their way."""
         held_by_car = self._held_by_car
         excess = self.pending - keep - sum(map(_fresh, self._done))
-        # By arrival among cars, for their clocks are days apart; each one's own order comes first.
-        heads = [(held[0].meta_us, number, held, 0) for number, held in enumerate(held_by_car.values())]
+        # Among cars, whose clocks are days apart, by arrival at the end. Until then, by what was read first: of the
+        # car that is read now, a lap may be half there, however early that was.
+        rank = attrgetter("meta_us" if self._ending else "number")
+        heads = [(rank(held[0]), number, held, 0) for number, held in enumerate(held_by_car.values())]
         heapify(heads)
         taken: dict[int, int] = {}
-        while heads and excess > 0 and (most is None or len(self._done) < most):
-            meta_us, number, held, at = heads[0]
+        # At the end those go too of whose rows none was good.
+        while heads and (excess > 0 or not keep) and (most is None or len(self._done) < most):
+            latest, number, held, at = heads[0]
             instant = held[at]
             excess -= _fresh(instant)
             self._done.append(instant)
             instant.car.released_us = instant.at_us
             taken[number] = at = at + 1
             if at < len(held):
-                heapreplace(heads, (max(meta_us, held[at].meta_us), number, held, at))
+                heapreplace(heads, (max(latest, rank(held[at])), number, held, at))
             else:
                 heappop(heads)
         for number, (car, held) in enumerate(tuple(held_by_car.items())):

@@ -158,6 +158,14 @@ class TriggerTable:
                 self._repaired("unknown_lap", trigger)
             self._ready.append(trigger)
 
+    def recall(self, lines: Sequence[bytes]) -> None:
+        """Remember triggers that an earlier reading has taken, so that repeated ones are merged with them."""
+        tally, self.tally = self.tally, Tally()
+        self.take(lines, 0.0)
+        self.finish()
+        self._ready.clear()
+        self.tally = tally
+
     def leave(self, decoder: PointDecoder, received_at: float, most: int | None = None) -> Decoded:
         """The points of what may leave, at most so many."""
         ready = self._ready if most is None else self._ready[:most]

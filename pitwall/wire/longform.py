@@ -220,7 +220,8 @@ class LongColumns:
         except UnicodeDecodeError:
             joined = ""
         # Where each line is nothing but its cells, as most are, all of them are cut at one go.
-        if joined and '"' not in joined and "\r" not in joined and {*map(_commas, lines)} == {self._width - 1}:
+        plain = joined and '"' not in joined and "\r" not in joined and "," * (self._width - 1) not in joined
+        if plain and ", " not in joined and " ," not in joined and {*map(_commas, lines)} == {self._width - 1}:
             flat = joined.replace("\n", ",").split(",")
             if len(flat) == len(lines) * self._width:
                 return Indexed(self._rows([flat[at :: self._width] for at in range(self._width)]), range(len(lines)))

@@ -17,7 +17,7 @@ from pitwall.model.channels import ALIASES, CHANNELS, CSV_FIELDS, TEXT_ALIASES
 from pitwall.model.filenames import car_of, stem_of, track_of, trigger_of
 from pitwall.model.track import Tracks
 from pitwall.wire.errors import WireError
-from pitwall.wire.instants import FileJoiner
+from pitwall.wire.instants import WINDOW_ROWS, FileJoiner
 from pitwall.wire.laptriggers import TriggerTable
 from pitwall.wire.longform import COLUMNS, LongColumns, LongRow, json_rows, may_have_rows
 from pitwall.wire.points import Decoded, PointDecoder, Refusal
@@ -67,6 +67,9 @@ class Table(Protocol):
     def finish(self) -> None:
         """There are no further lines: make all ready that is held."""
 
+    def recall(self, lines: Sequence[bytes]) -> None:
+        """Remember lines that an earlier reading has taken, to know what is repeated; nothing else comes of them."""
+
 
 class WideTable:
     """Wide rows: each line is a point."""
@@ -105,6 +108,9 @@ class WideTable:
 
     def finish(self) -> None:
         """Nothing is held."""
+
+    def recall(self, lines: Sequence[bytes]) -> None:
+        """Two equal points are two points."""
 
 
 class PlainTable(WideTable):
@@ -202,6 +208,10 @@ class LongTable(_JoinedTable):
         """The points that are ready, at most so many."""
         return self.joiner.leave(decoder, received_at, most)
 
+    def recall(self, lines: Sequence[bytes]) -> None:
+        """Remember lines that an earlier reading has taken."""
+        self.joiner.recall(self._columns.decode(lines, lambda line, error: None).rows)
+
 
 class Told(NamedTuple):
     """
@@ -212,12 +222,14 @@ class Told(NamedTuple):
         events: the track of each ``meta_event``.
         tracks: the configured ones, for names of files.
         track: of rows whose track nothing tells.
+        window: rows of a file that are held to be put in order.
     """
 
     cars: CarNames
     events: Mapping[str, str]
     tracks: Tracks
     track: str | None = None
+    window: int = WINDOW_ROWS
 
     def lacking(self, path: str = "", track: str | None = None, chassis: str | None = None) -> Lacking:
         """What rows of a file may lack; what is given comes before what the file's name tells."""
@@ -257,14 +269,16 @@ def open_table(
     if LongColumns.fit(names):
         if lacking.chassis is None and path and "vehicle_id" not in names:
             lacking = lacking._replace(chassis=stem_of(path))
-        return LongTable(LongColumns(names), FileJoiner(told.cars, told.events, lacking, released=released)), True
+        joiner = FileJoiner(told.cars, told.events, lacking, told.window, released)
+        return LongTable(LongColumns(names), joiner), True
     if TriggerTable.fit(names):
         kind = trigger_of(path) if path else None
         if kind is None and "value" not in names:
             raise WireError("missing_field", "lap triggers without a value, and no file name that tells which they are")
         return TriggerTable(names, kind, told.cars, told.events, lacking), True
     if len(names) == len(COLUMNS) and not {*names} & {*COLUMNS}:
-        return LongTable(LongColumns(COLUMNS), FileJoiner(told.cars, told.events, lacking, released=released)), False
+        joiner = FileJoiner(told.cars, told.events, lacking, told.window, released)
+        return LongTable(LongColumns(COLUMNS), joiner), False
     if _FEWEST_CSV_FIELDS <= len(names) <= len(CSV_FIELDS) and not any(map(_known, names)):
         return PlainTable(), False
     return WideTable(WideRows(first, lacking)), True
@@ -278,7 +292,7 @@ class JsonTable(_JoinedTable):
     """Lines that are JSON objects, points and rows of the long form, of one file."""
 
     def __init__(self, told: Told, lacking: Lacking) -> None:
-        super().__init__(FileJoiner(told.cars, told.events, lacking))
+        super().__init__(FileJoiner(told.cars, told.events, lacking, told.window))
         self._fields = lacking.fields()
         self._points: list[bytes] = []
         self._indexes: list[int] = []
@@ -322,3 +336,6 @@ class JsonTable(_JoinedTable):
         self.tally.singles += len(decoded.points)
         refused = [Refusal(self._indexes[row], error) for row, error in decoded.refused]
         return Decoded(decoded.points + left.points, decoded.raws + left.raws, refused + left.refused)
+
+    def recall(self, lines: Sequence[bytes]) -> None:
+        """Uploads are not resumed."""

@@ -72,6 +72,7 @@ WRONG = (
     ("MAX_CONNECTIONS", "0", "wanted 1 to 1000000"),
     ("MAX_BODY", "1023", "wanted 1024 to 1073741824"),
     ("MAX_INFLATED", "1023", "wanted 1024 to 17179869184"),
+    ("FILE_WINDOW", "999", "wanted 1000 to 10000000"),
     ("MAX_CARS", "many", "wanted 1 to 10000"),
     ("TRACK", "b" * 65, "wanted a name of at most 64 characters"),
     ("S3_TRACK", "a\tb", "wanted a name of at most 64 characters"),
