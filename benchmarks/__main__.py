@@ -1,5 +1,5 @@
 """
-Measure PitWall: ``python -m benchmarks [--quick] [idle race udp fanout http slow micro]``.
+Measure PitWall: ``python -m benchmarks [--quick] [idle race udp fanout http long slow micro]``.
 
 Starts servers of its own on loopback ports, one after the other, and prints a
 table. Figures of one run compare with one another; those of two machines, or of
@@ -13,13 +13,14 @@ import os
 import platform
 import time
 
+from benchmarks.longrows import long
 from benchmarks.micro import micro
 from benchmarks.scenarios import SCENARIOS
 
 
 def main() -> None:
     """Run what was asked for and print it."""
-    known = {**SCENARIOS, "micro": micro}
+    known = {**SCENARIOS, "long": long, "micro": micro}
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("scenarios", nargs="*", metavar="scenario", help=f"of {', '.join(known)}; all by default")
     parser.add_argument("--quick", action="store_true", help="shorter, and less exact")

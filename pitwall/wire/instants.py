@@ -207,19 +207,17 @@ class Joiner:
                     instant = self._enter(row, received_at)
                     values = instant.values
                     stamp, meta_time, vehicle_id, lap = row.timestamp, row.meta_time, row.vehicle_id, row.lap
-                spec = specs.get(row.telemetry_name)
-                if spec is None:
-                    spec = self._spec(row.telemetry_name)
+                key, low, high = specs.get(row.telemetry_name) or self._spec(row.telemetry_name)
                 value = row.telemetry_value
-                if type(value) is not float or not spec.low <= value <= spec.high:
-                    value = self._checked(row.telemetry_name, spec.key, value)
-                if spec.key in values:
-                    instant = self._again(instant, row, spec.key, value, received_at)
+                if type(value) is not float or not low <= value <= high:
+                    value = self._checked(row.telemetry_name, key, value)
+                if key in values:
+                    instant = self._again(instant, row, key, value, received_at)
                     values = instant.values
                 else:
                     if len(values) >= _MOST_CHANNELS:
                         raise WireError("too_many_fields", f"an instant of over {_MOST_CHANNELS} channels")
-                    values[spec.key] = value
+                    values[key] = value
             except WireError as error:
                 refused.append(Refusal.of(lines[index] if lines is not None else index, error))
         tally.rows += len(rows)
@@ -285,7 +283,8 @@ class Joiner:
             if stamp_us == car.stopped_us:
                 at_us = stamp_us + meta_us - car.stopped_meta_us
             else:
-                car.stopped_us = None
+                # By that it goes on long before what took its place.
+                car.stopped_us, car.newest_us = None, _LONG_AGO_US
         instant = car.instants.get(at_us)
         lap = None if row.lap is None or row.lap == "" else self._lap(row.lap)
         if instant is None:

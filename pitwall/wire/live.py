@@ -167,10 +167,11 @@ class LiveDecoder:
                 return self.array(body, received_at)
             except WireError as error:
                 return Decoded([], [], [self._broken(0, error)])
-        if first == b"{" and b"\n" in body and may_have_rows(body):
+        if first == b"{" and may_have_rows(body):
             found = self._pretty(body, received_at)
             if found is not None:
                 return found
+        if first == b"{" and b"\n" in body and may_have_rows(body):
             return self.objects([line for line in body.split(b"\n") if line.strip(_BLANK)], received_at)
         if first not in (b"[", b"{"):
             header, _, rest = body.partition(b"\n")
