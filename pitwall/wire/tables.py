@@ -264,8 +264,14 @@ def open_table(
     Raises:
         WireError: no telemetry begins like this.
     """
-    names = header_names(first)
     lacking = told.lacking(path, track, chassis)
+    fields = [field.strip(b' \t\r"').decode("utf-8", "replace") for field in first.split(b",")]
+    if len(fields) == len(COLUMNS) and not {*fields} & {*COLUMNS}:
+        joiner = FileJoiner(told.cars, told.events, lacking, told.window, released)
+        return LongTable(LongColumns(COLUMNS), joiner), False
+    if _FEWEST_CSV_FIELDS <= len(fields) <= len(CSV_FIELDS) and not any(map(_known, fields)):
+        return PlainTable(), False
+    names = header_names(first)
     if LongColumns.fit(names):
         if lacking.chassis is None and path and "vehicle_id" not in names:
             lacking = lacking._replace(chassis=stem_of(path))
@@ -276,11 +282,6 @@ def open_table(
         if kind is None and "value" not in names:
             raise WireError("missing_field", "lap triggers without a value, and no file name that tells which they are")
         return TriggerTable(names, kind, told.cars, told.events, lacking), True
-    if len(names) == len(COLUMNS) and not {*names} & {*COLUMNS}:
-        joiner = FileJoiner(told.cars, told.events, lacking, told.window, released)
-        return LongTable(LongColumns(COLUMNS), joiner), False
-    if _FEWEST_CSV_FIELDS <= len(names) <= len(CSV_FIELDS) and not any(map(_known, names)):
-        return PlainTable(), False
     return WideTable(WideRows(first, lacking)), True
 
 
