@@ -282,6 +282,9 @@ def open_table(
         if kind is None and "value" not in names:
             raise WireError("missing_field", "lap triggers without a value, and no file name that tells which they are")
         return TriggerTable(names, kind, told.cars, told.events, lacking), True
+    if not any(map(_known, names)):
+        # The name of a file may tell the car of its rows, but makes no telemetry of any text.
+        lacking = lacking._replace(chassis=None)
     return WideTable(WideRows(first, lacking)), True
 
 
