@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from pitwall.cars import CarTable
 from pitwall.ledger import Ledger
 from pitwall.model.point import Point
-from pitwall.order import CarOrder
 from pitwall.ring import PointRing
-from pitwall.rows import STAMPS, Rows, SharedRows, channels_of, columns_of, numbered, pack_rows
+from pitwall.rows import STAMPS, SharedRows, channels_of, columns_of, numbered, pack_rows
+from pitwall.times import place
 from pitwall.wire.tally import Tally
 
 #: Points held back before they are made rows at one go: ten columns cost as much for one point as for a hundred.
@@ -42,7 +42,6 @@ class Hub:
         #: Called after each publish with the last sequence number.
         self.listeners: list[Callable[[int], None]] = []
         self.newest_at = 0.0
-        self._order = CarOrder(self.cars)
         self._staged: list[Point] = []
 
     @property
@@ -88,13 +87,8 @@ class Hub:
             self.ledger.repairs[repair.name] += count
             self.cars.repaired(repair.track, repair.chassis, repair.name, count)
 
-    def write_rows(self, now: float | None = None) -> None:
-        """
-        Let the workers see every point published so far, but for those that wait to be put in order.
-
-        ``now`` is in s since 1970; by default it is when the last points came.
-        """
-        now = self.newest_at if now is None else now
+    def write_rows(self) -> None:
+        """Let the workers see every point published so far; a row has the number of its point."""
         staged, self._staged = self._staged, []
         for start in range(0, len(staged), self.rows.capacity):
             columns = columns_of(staged[start : start + self.rows.capacity])
@@ -104,12 +98,5 @@ class Hub:
             rows = pack_rows(columns, channels, numbers)
             stamps = columns[STAMPS]
             if stamps.count(None) < len(stamps):
-                rows = self._order.put(rows, stamps, now)
-            self._write(rows)
-        if self._order.holding:
-            for rows in self._order.overdue(now):
-                self._write(rows)
-
-    def _write(self, rows: Rows) -> None:
-        for start in range(0, len(rows), self.rows.capacity):
-            self.rows.write(numbered(rows[start : start + self.rows.capacity], self.rows.published + 1))
+                place(rows, stamps, self.cars)
+            self.rows.write(numbered(rows, self.rows.published + 1))

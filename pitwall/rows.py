@@ -32,16 +32,17 @@ from numpy.typing import NDArray
 
 from pitwall.model.channels import CAR_CLOCK, CORE, EXTRA
 from pitwall.model.point import Point
+from pitwall.model.row import ROW
 from pitwall.shared import shared_file, shared_path
 
-#: One row: the point's number, ``meta_time`` [s since 1970], the car's number, and the core channels (NaN = not sent).
-ROW: Final = np.dtype([("seq", "<u8"), ("time_s", "<f8"), ("car", "<u4"), *((channel.name, "<f4") for channel in CORE)])
 _HEADER: Final = 64
 _COUNTER: Final = struct.Struct("<Q")
 _CORE: Final = tuple(channel.name for channel in CORE)
+_CORE_EXTRA: Final = tuple(channel.name for channel in CORE + EXTRA)
 #: The column of the cars' own clocks, as they were sent.
 STAMPS: Final = Point.__struct_fields__.index(CAR_CLOCK)
 _CHANNELS: Final = slice(3, 3 + len(CORE + EXTRA))
+_LATITUDE, _LONGITUDE = (_CORE_EXTRA.index(name) for name in ("VBOX_Lat_Min", "VBOX_Long_Minutes"))
 
 Rows = NDArray[np.void]
 
@@ -78,7 +79,9 @@ def pack_rows(columns: Sequence[tuple[Any, ...]], channels: NDArray[np.float64],
     """
     rows = np.empty(len(cars), ROW)
     rows["car"] = cars
-    rows["time_s"] = list(map(datetime.timestamp, columns[2]))
+    rows["meta_s"] = rows["time_s"] = list(map(datetime.timestamp, columns[2]))
+    rows["clock"] = rows["shift_s"] = 0
+    rows["latitude"], rows["longitude"] = channels[_LATITUDE], channels[_LONGITUDE]
     for name, values in zip(_CORE, channels, strict=False):
         rows[name] = values
     return rows

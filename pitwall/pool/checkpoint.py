@@ -22,18 +22,18 @@ import zlib
 import msgspec
 from msgspec import Struct
 
-from pitwall.race.car import CarState
+from pitwall.race.share import StoredShare
 
-#: The most that the state of a car takes: sixty laps and twenty sectors are 3 KB [bytes].
-_CAR_BYTES = 8 << 10
+#: The most that the state of a car takes: 12,000 rows of 84 bytes, and its laps and trace [bytes].
+_CAR_BYTES = 3 << 19
 _HEAD = struct.Struct("<QQQ")
 
 
 class Checkpoint(Struct):
-    """The last row read, and the state of each car by its number."""
+    """The last row read, and what is remembered of the cars."""
 
     read_seq: int
-    states: dict[int, CarState]
+    share: StoredShare
 
 
 def checkpoints_size(partitions: int, most_cars: int) -> int:

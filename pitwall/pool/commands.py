@@ -27,7 +27,7 @@ class Know(amp.Command):
 
 class Aggregate(amp.Command):
     """
-    Read the rows up to ``upto`` and report the cars that have new ones.
+    Read the rows up to ``upto`` and tell what comes of them; with ``flush`` also what waits for more rows.
 
     ``counted`` is the last row that was reported before: rows up to it are read
     again after a worker was replaced, but not counted again. The answer says up
@@ -35,7 +35,11 @@ class Aggregate(amp.Command):
     first of ``parts`` parts of the reports.
     """
 
-    arguments = [(b"upto", amp.Integer()), (b"counted", amp.Integer())]  # noqa: RUF012
+    arguments = [  # noqa: RUF012
+        (b"upto", amp.Integer()),
+        (b"counted", amp.Integer()),
+        (b"flush", amp.Boolean()),
+    ]
     response = [  # noqa: RUF012
         (b"read", amp.Integer()),
         (b"missed", amp.Integer()),

@@ -1,11 +1,12 @@
 """
 The worker processes and the tick: rows go to the workers, insights come back.
 
-Every car belongs to one worker, by a hash of its name. At each tick every
-worker reads what is new and reports the cars that have new rows; the cross-car
-step is done here, on the newest report of each car. A worker that does not
-answer is killed and replaced; the others are not kept waiting for it, and what
-it reports late goes into a later message.
+Every car belongs to one worker, by a hash of its name. At each tick of our clock every
+worker reads what is new and tells, for each tick of a track's own clock that lies in
+that, what became of its cars; the step that compares cars is done here, tick by tick,
+once every worker has told. So the race is the same at any speed and with any number of
+workers. A worker that does not answer is killed and replaced; the others are not kept
+waiting for it, and what it tells late goes into a later message.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -20,23 +22,31 @@ import msgspec
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.error import ProcessTerminated
-from twisted.internet.task import LoopingCall
+from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 
 from pitwall.hub import Hub
 from pitwall.model.point import iso_utc
+from pitwall.model.track import packaged_tracks
 from pitwall.pool.checkpoint import checkpoints_size
 from pitwall.pool.commands import Aggregate, Fetch, Know, in_parts
 from pitwall.pool.process import REPLY_S, START_S, WorkerPool, WorkerStarter
 from pitwall.pool.worker import Worker
-from pitwall.race.field import gaps
-from pitwall.race.insights import InsightBook
-from pitwall.race.report import CarReport
+from pitwall.race.book import RaceBook
+from pitwall.race.report import CarReport, CarTick
+from pitwall.race.share import TickMark, Told
 from pitwall.shared import shared_file, shared_path
 
 #: A message does not wait longer for a slow worker than this share of a tick.
 _GRACE = 0.25
+#: When a worker is late by this much the race goes on without what it has to tell [s].
+_LATE_S = 1.0
+#: When nothing has come for so long, workers are asked for what waits for more [s].
+_IDLE_S = 2.0
+#: The step that compares cars gives way to the doors after so long [s].
+SLICE_S = 0.005
 _NONE = msgspec.msgpack.encode([])
+_ITEMS = msgspec.msgpack.Decoder(list[CarReport | CarTick | TickMark])
 ANALYSIS_VERSION = "3.0"
 
 
@@ -59,6 +69,7 @@ class Partition:
         self.busy = False
         self.read_seq = 0
         self.took_s = 0.0
+        self.flushed_seq = 0
         self._generation = 0
         self._known = -1
         self._told: set[int] = set()
@@ -73,16 +84,16 @@ class Partition:
         """Whether there is a worker, and it has answered what it was asked."""
         return self._pool.running and not self.busy
 
-    async def aggregate(self) -> list[CarReport]:
+    async def aggregate(self, flush: bool = False) -> list[CarReport | CarTick | TickMark]:
         """
-        The reports of the cars with rows published since the last call.
+        What came of the rows published since the last call.
 
         Empty when the worker failed; it is replaced then, and its successor
-        reports the same rows.
+        tells of the same rows. ``flush``: nothing more comes for now.
         """
         self.busy = True
         try:
-            return await self._ask()
+            return await self._ask(flush)
         except ProcessTerminated:
             return []
         except Exception as error:
@@ -93,23 +104,25 @@ class Partition:
         finally:
             self.busy = False
 
-    async def _ask(self) -> list[CarReport]:
+    async def _ask(self, flush: bool) -> list[CarReport | CarTick | TickMark]:
         if self._pool.started_count != self._generation:
             # A new worker knows no car.
             self._generation, self._known, self._told = self._pool.started_count, -1, set()
         limit_s = REPLY_S if self._pool.answered else START_S
         upto = self._hub.rows.published
         await self._tell_cars(limit_s)
-        answer = await self._pool.doWork(Aggregate, upto=upto, counted=self.read_seq, _timeout=limit_s)
+        answer = await self._pool.doWork(Aggregate, upto=upto, counted=self.read_seq, flush=flush, _timeout=limit_s)
         parts = [answer["part"]]
         for index in range(1, answer["parts"]):
             parts.append((await self._pool.doWork(Fetch, index=index))["part"])
-        reports = [report for part in parts for report in msgspec.msgpack.decode(part, type=list[CarReport])]
+        items = [item for part in parts for item in _ITEMS.decode(part)]
         self._hub.ledger.aggregation_missed += answer["missed"]
         self.took_s = answer["took_us"] / 1e6
         self.read_seq = max(answer["read"], self.read_seq)
+        if flush:
+            self.flushed_seq = self.read_seq
         self._pool.answered = True
-        return reports
+        return items
 
     async def _tell_cars(self, limit_s: float) -> None:
         """Tell the worker which cars are new and which are not followed any more."""
@@ -139,6 +152,7 @@ class AggregationService(Service):
         tick_s: from one tick to the next [s].
         tell: is given each ``insight_update``, without its type.
         tracks_path: the track file for the workers; None for the packaged one.
+        book: the races; made anew by default.
     """
 
     log = Logger()
@@ -151,6 +165,7 @@ class AggregationService(Service):
         tick_s: float,
         tell: Callable[[dict[str, Any]], None],
         tracks_path: str | None = None,
+        book: RaceBook | None = None,
     ) -> None:
         self._hub = hub
         self._clock = clock
@@ -162,9 +177,13 @@ class AggregationService(Service):
         self._pools: list[WorkerPool] = []
         self._loop = LoopingCall(self._tick_safely)
         self._loop.clock = clock
-        self._newest: dict[int, CarReport] = {}
         self._fresh: dict[int, CarReport] = {}
-        self._book = InsightBook()
+        self._known = -1
+        self.book = RaceBook(packaged_tracks()) if book is None else book
+        self._insights: list[dict[str, Any]] = []
+        self._published, self._came_at = 0, 0.0
+        #: How many rows there were, over the last second and a little.
+        self._history: deque[tuple[float, int]] = deque()
         #: Processing time of the last ticks, for health [s].
         self.took_s = 0.0
         #: The cross-car step of the last tick [s].
@@ -218,6 +237,7 @@ class AggregationService(Service):
             self._tracks_path or "",
             str(number),
             str(self._workers),
+            str(self._tick_s),
         )
         starter = WorkerStarter(env=environment)
         return WorkerPool(
@@ -249,30 +269,71 @@ class AggregationService(Service):
             self.log.failure("an aggregation tick failed")
 
     async def _tick(self) -> None:
-        self._hub.write_rows(self._clock.seconds())
-        published = self._hub.rows.published
+        self._hub.write_rows()
+        now, published = self._clock.seconds(), self._hub.rows.published
+        if published != self._published:
+            self._published, self._came_at = published, now
+        idle = now - self._came_at >= _IDLE_S
         asked = [
-            self._ask(partition)
+            self._ask(partition, idle)
             for partition in self._partitions
-            if partition.free and (partition.read_seq < published or not partition.warm)
+            if partition.free
+            and (partition.read_seq < published or not partition.warm or (idle and partition.flushed_seq < published))
         ]
         if asked:
             await self._all_or_grace(asked)
         self._forget_evicted()
+        await self._compare(now)
         if self._fresh and self.running:
             self._send()
 
-    def _ask(self, partition: Partition) -> Deferred[None]:
-        asked = Deferred.fromCoroutine(self._collect(partition))
+    def _ask(self, partition: Partition, flush: bool = False) -> Deferred[None]:
+        asked = Deferred.fromCoroutine(self._collect(partition, flush))
         return asked.addErrback(lambda failure: self.log.failure("what a worker said could not be used", failure))
 
-    async def _collect(self, partition: Partition) -> None:
-        for report in await partition.aggregate():
-            before = self._fresh.get(report.car)
-            if before is not None:
-                report.result["meta"]["pointCount"] += before.result["meta"]["pointCount"]
-            self._fresh[report.car] = report
+    async def _collect(self, partition: Partition, flush: bool) -> None:
+        items = await partition.aggregate(flush)
+        self._know_cars()
+        told = Told()
+        for item in items:
+            if isinstance(item, TickMark):
+                told.marks.append(item)
+            elif isinstance(item, CarTick):
+                told.cars.append(item)
+            else:
+                before = self._fresh.get(item.car)
+                if before is not None:
+                    item.result["meta"]["pointCount"] += before.result["meta"]["pointCount"]
+                self._fresh[item.car] = item
+        self.book.collect(told)
         self.took_s += 0.2 * (partition.took_s - self.took_s)
+
+    def _know_cars(self) -> None:
+        for car in self._hub.cars.since(self._known):
+            self.book.know(car.number, car.track, car.chassis)
+            self._known = car.number
+
+    async def _compare(self, now: float) -> None:
+        """Work the ticks off that every worker has told of, but for one that is late."""
+        self._history.append((now, self._hub.rows.published))
+        while len(self._history) > 1 and self._history[1][0] <= now - _LATE_S:
+            self._history.popleft()
+        overdue = self._history[0][1] if self._history[0][0] <= now - _LATE_S else 0
+        read = [partition.read_seq for partition in self._partitions if partition.read_seq >= overdue]
+        upto = min(read, default=self._hub.rows.published)
+        if not self.book.pending:
+            return
+        started = step = time.perf_counter()
+        took_s = 0.0
+        for said in self.book.due(upto):
+            self._insights += said
+            ended = time.perf_counter()
+            took_s = max(took_s, ended - step)
+            if ended - started > SLICE_S:
+                await deferLater(self._clock, 0.0)
+                started = ended = time.perf_counter()
+            step = ended
+        self.field_s = took_s
 
     def _all_or_grace(self, asked: list[Deferred[None]]) -> Deferred[None]:
         """Fires when all have answered or the grace is over; who is late goes on by itself."""
@@ -291,21 +352,27 @@ class AggregationService(Service):
     def _forget_evicted(self) -> None:
         """Nothing is said of cars that are not followed any more."""
         cars = self._hub.cars
-        for reports in (self._newest, self._fresh):
-            for number in [number for number in reports if cars.get(number) is None]:
-                report = reports.pop(number)
-                self._book.forget(report.track, report.chassis)
+        for number in [number for number in self._fresh if cars.get(number) is None]:
+            del self._fresh[number]
+        for number in self.book.followed():
+            if cars.get(number) is None:
+                self._insights += self.book.forget(number)
 
     def _send(self) -> None:
         fresh, self._fresh = self._fresh, {}
-        started = time.perf_counter()
-        self._newest.update(fresh)
-        tracks = {report.track for report in fresh.values()}
-        field = gaps(report for report in self._newest.values() if report.track in tracks)
-        results = [report.result for _, report in sorted(fresh.items())]
-        now = self._clock.seconds()
-        insights = self._book.news(results, field, int(now * 1000))
-        self.field_s = time.perf_counter() - started
+        insights, self._insights = self._insights, []
+        results = []
+        for number, report in sorted(fresh.items()):
+            self.book.fill(report.result, number)
+            results.append(report.result)
+        field = [gap for track in sorted({report.track for report in fresh.values()}) for gap in self.book.gaps(track)]
         self._hub.ledger.aggregations += 1
-        meta = {"generated_at": iso_utc(now), "vehicle_count": len(results), "analysis_version": ANALYSIS_VERSION}
+        meta: dict[str, Any] = {
+            "generated_at": iso_utc(self._clock.seconds()),
+            "vehicle_count": len(results),
+            "analysis_version": ANALYSIS_VERSION,
+        }
+        corrections = self.book.take_corrections()
+        if corrections:
+            meta["corrections"] = corrections
         self._tell({"data": results, "gaps": field, "insights": insights, "meta": meta})

@@ -1,8 +1,8 @@
 """
 A worker process: reads rows from the shared memory and computes its share of the cars.
 
-It keeps the state of its cars and writes a checkpoint of it now and then, so
-that a worker that takes its place goes on where it was. It ends with the main
+It writes a checkpoint of all it remembers now and then, so that a worker that takes
+its place goes on where it was. It ends with the main
 process, however that ends.
 """
 
@@ -17,22 +17,21 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 from ampoule.child import AMPChild
-from numpy.typing import NDArray
 from twisted.logger import Logger
 
-from pitwall.model.track import Track, Tracks, packaged_tracks, parse_tracks
+from pitwall.model.track import Tracks, packaged_tracks, parse_tracks
 from pitwall.pool.checkpoint import Checkpoint, CheckpointStore
 from pitwall.pool.commands import Aggregate, Fetch, Know, in_parts
-from pitwall.race.car import CarState, update
-from pitwall.race.report import CarReport, report
+from pitwall.race.share import Share
 from pitwall.rows import RowReader
 
 #: Rows taken at one go; a call reads on until it has all it was asked for.
 _ROWS_AT_ONCE = 16_384
 #: How often the state is stored, at least [s].
 CHECKPOINT_S = 2.0
+#: And at most so often that it takes this part of the time: a hundredth.
+_CHECKPOINT_COST = 100
 _PR_SET_PDEATHSIG = 1
 
 
@@ -41,7 +40,7 @@ def partition_of(chassis: str, partitions: int) -> int:
     return zlib.crc32(chassis.encode()) % partitions
 
 
-class Share:
+class SharedShare:
     """
     The cars of one partition, computed from the shared rows.
 
@@ -52,6 +51,7 @@ class Share:
         partitions: how many there are.
         store: where checkpoints go.
         rows_held: how many rows the shared memory holds; a checkpoint must not be older than they are.
+        tick_s: from one tick of a track to the next [s].
     """
 
     log = Logger()
@@ -64,89 +64,84 @@ class Share:
         partitions: int,
         store: CheckpointStore,
         rows_held: int,
+        tick_s: float,
     ) -> None:
         self._reader = reader
-        self._tracks = tracks
-        self._partition = partition
-        self._partitions = partitions
         self._store = store
         self._most_since = rows_held // 4
-        self._names: dict[int, tuple[str, str, Track | None]] = {}
-        self._mine = np.empty(0, np.uint32)
         checkpoint = store.load()
         self.read_seq = checkpoint.read_seq if checkpoint is not None else 0
-        #: Of a predecessor's cars those are taken over that are made known again.
-        self._left: dict[int, CarState] = checkpoint.states if checkpoint is not None else {}
-        self._states: dict[int, CarState] = {}
+        self.share = Share(
+            tracks,
+            tick_s,
+            lambda chassis: partition_of(chassis, partitions) == partition,
+            self._car_failed,
+            checkpoint.share if checkpoint is not None else None,
+        )
         self._stored_at, self._stored_seq = time.monotonic(), self.read_seq
+        self._every_s = CHECKPOINT_S
         self._failures = 0
 
     def know(self, cars: list[tuple[int, str, str]], forget: list[int]) -> None:
         """Learn cars' names, in the order of their numbers, and drop those no longer followed."""
-        for number, track, chassis in cars:
-            if partition_of(chassis, self._partitions) == self._partition:
-                self._names[number] = (track, chassis, self._tracks.get(track))
-                self._states[number] = self._left.pop(number, CarState())
-        for number in forget:
-            self._names.pop(number, None)
-            self._states.pop(number, None)
-        self._mine = np.fromiter(self._names, np.uint32, len(self._names))
+        self.share.know(cars, forget)
 
-    def aggregate(self, upto: int, counted: int) -> tuple[int, list[CarReport]]:
+    def aggregate(self, upto: int, counted: int, flush: bool = False) -> tuple[int, list[Any]]:
         """
-        Read on up to row ``upto``; returns how many rows were missed, and the cars with new ones.
+        Read on up to row ``upto``; returns how many rows were missed, and all there is to tell.
 
         Rows up to ``counted`` were reported and the report has arrived; they are
-        counted neither as points nor as missed.
+        counted neither as points nor as missed. ``flush``: nothing more comes for now.
         """
-        self._left.clear()
         if counted >= self.read_seq:
             # Before anything new is read: what is stored must be what the reports that arrived have told.
             self._checkpoint()
-        missed, touched = 0, set[int]()
+        missed = 0
+        items: list[Any] = []
         while self.read_seq < upto:
             rows, lost = self._reader.read(self.read_seq, min(_ROWS_AT_ONCE, upto - self.read_seq))
             if not rows.size and not lost:
                 break
             missed += max(self.read_seq + lost - max(self.read_seq, counted), 0)
             self.read_seq += lost + rows.size
-            rows = rows[np.isin(rows["car"], self._mine, kind="sort")]
-            if not rows.size:
-                continue
-            rows = rows[np.argsort(rows["car"], kind="stable")]
-            cars, starts = np.unique(rows["car"], return_index=True)
-            for number, part in zip(cars.tolist(), np.split(rows, starts[1:]), strict=True):
-                self._update(number, part, counted)
-                touched.add(number)
-        return missed, [self._report(number) for number in sorted(touched) if self._states[number].points]
+            if rows.size:
+                told = self.share.take(rows, counted)
+                items += told.marks
+                items += told.cars
+        if flush:
+            told = self.share.flush()
+            items += told.marks
+            items += told.cars
+        return missed, items + self.share.reports()
 
-    def _update(self, number: int, rows: NDArray[np.void], counted: int) -> None:
-        track = self._names[number][2]
-        try:
-            update(self._states[number], rows, track, counted)
-        except Exception:
-            # Nothing foreseen: this car begins anew, and the others lose nothing.
-            self._failures += 1
-            if self._failures == 1:
-                self.log.failure("the rows of {car} could not be computed", car=self._names[number][:2])
-            self._states[number].start_anew(len(track.sectors) if track is not None else 1)
-
-    def _report(self, number: int) -> CarReport:
-        name, chassis, track = self._names[number]
-        return report(number, name, chassis, self._states[number], track)
+    def _car_failed(self, track: str, chassis: str) -> None:
+        self._failures += 1
+        if self._failures == 1:
+            self.log.failure("the rows of {car} could not be computed", car=(track, chassis))
 
     def _checkpoint(self) -> None:
         now = time.monotonic()
-        if now - self._stored_at >= CHECKPOINT_S or self.read_seq - self._stored_seq > self._most_since:
-            self._stored_at, self._stored_seq = now, self.read_seq
-            self._store.save(Checkpoint(self.read_seq, self._states))
+        if now - self._stored_at >= self._every_s or self.read_seq - self._stored_seq > self._most_since:
+            self._store.save(Checkpoint(self.read_seq, self.share.store()))
+            took_s = time.monotonic() - now
+            # A large field takes longer: it is stored the less often.
+            self._every_s = max(CHECKPOINT_S, _CHECKPOINT_COST * took_s)
+            self._stored_at, self._stored_seq = time.monotonic(), self.read_seq
 
 
 class Worker(AMPChild):
     """The worker's end of the AMP connection; its arguments come on the command line."""
 
     def __init__(
-        self, parent: str, rows: str, capacity: str, checkpoints: str, tracks: str, partition: str, partitions: str
+        self,
+        parent: str,
+        rows: str,
+        capacity: str,
+        checkpoints: str,
+        tracks: str,
+        partition: str,
+        partitions: str,
+        tick_s: str,
     ) -> None:
         super().__init__()
         end_with(int(parent))
@@ -154,7 +149,9 @@ class Worker(AMPChild):
         known = parse_tracks(Path(tracks).read_bytes()) if tracks else packaged_tracks()
         store = CheckpointStore(checkpoints, int(partition), int(partitions))
         reader = RowReader(rows, int(capacity))
-        self._share = Share(reader, known, int(partition), int(partitions), store, int(capacity))
+        self._share = SharedShare(
+            reader, known, int(partition), int(partitions), store, int(capacity), float(tick_s)
+        )
         self._parts: list[bytes] = []
 
     @Know.responder
@@ -167,11 +164,11 @@ class Worker(AMPChild):
         return {}
 
     @Aggregate.responder
-    def aggregate(self, upto: int, counted: int) -> dict[str, Any]:
+    def aggregate(self, upto: int, counted: int, flush: bool) -> dict[str, Any]:
         """See ``Aggregate``."""
         started = time.perf_counter()
-        missed, reports = self._share.aggregate(upto, counted)
-        self._parts = in_parts(reports)
+        missed, items = self._share.aggregate(upto, counted, flush)
+        self._parts = in_parts(items)
         return {
             "read": self._share.read_seq,
             "missed": missed,

@@ -1,347 +1,451 @@
 """
-One car: its distance, laps, sectors, stress and averages, kept up to date row by row.
+One car: its rows, where it is, and its laps.
 
-Boundaries are those of the track's sectors, the last one the line. The time at a
-boundary is interpolated between the samples around it; what had to be interpolated
-over more than a second is marked as estimated, and over more than five it is not known.
-
-Tire stress is ``∫ (ax² + ay²) ds`` [g²·m]: it does not depend on the sample rate.
+Rows come in the order in which they were accepted, a tick at a time. Those in time are
+followed at once; a late one, by up to two minutes, takes the tracker back to before it,
+and the laps it touches are computed again from their rows. So a lap's figures depend on
+the rows it has, and not on when they came.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Final
 
 import numpy as np
-from msgspec import Struct, field
+from msgspec import Struct
 from numpy.typing import NDArray
 
-from pitwall.model.channels import CHANNELS, UNKNOWN_LAPS
 from pitwall.model.track import Track
-from pitwall.race.series import FloatArray, crossing_time, held, or_zero
-from pitwall.race.way import Way
+from pitwall.race.axes import Axes
+from pitwall.race.buffer import RowBuffer
+from pitwall.race.intake import NEAR_S, Intake, Sorted
+from pitwall.race.lap import Lap
+from pitwall.race.laptimer import AFTER_LINE_S, MARGIN_S, Boundaries, Figures, LineTime, figures, line_time
+from pitwall.race.tracker import LATE_S, Line, Sample, Tracker, driven_scale
 
-#: No interpolation over a hole of more than this: a second, and what a logger with one point a second is late by [s].
-HOLE_S = 1.05
-#: Nothing is said about what happened in a hole of more than this; no distance is integrated over more [s].
-LONGEST_HOLE_S = 5.0
-#: A car that goes on faster than this, and further, was not driven there: another outing, a recording begun anew.
-_FASTEST_M_S = 100.0
-_JUMP_M = 100.0
-#: A car whose rows were all this late for that long has had its clock put back [s].
-_LATE_S = 10.0
-_LATE_FOR_S = 5.0
-#: A lap number holds for this long while the car says that it has none [s].
-_LAP_HOLDS_S = 10.0
-#: A car's lap counter may be so many laps ahead of the race.
-_LAPS_AHEAD = 2
-_LONGEST_LAP_M = CHANNELS["lapdist_m"].high
-#: Lap times kept for pace and consistency.
-MOST_LAPS = 60
+Rows = NDArray[np.void]
 
+#: Late rows are taken in so often, by the car's clock [s].
+REOPEN_S: Final = 6.0
+#: A car that goes through the pits crosses the line at less than this share of its usual speed there.
+_PIT_SPEED: Final = 0.6
+_PIT_KMH: Final = 75.0
+_SLOW_START_KMH: Final = 5.0
 _NAN = math.nan
 
 
-class Extent(Struct):
-    """Sum, count and maximum of a channel over the current lap."""
+class LapChange(Struct, array_like=True):
+    """A lap that has ended, or whose figures have changed since it was reported."""
 
-    total: float = 0.0
-    count: int = 0
-    largest: float = -math.inf
-
-    def add(self, values: FloatArray) -> None:
-        """Take samples in; NaN is left out."""
-        values = values[np.isfinite(values)]
-        if values.size:
-            self.total += float(values.sum())
-            self.count += values.size
-            self.largest = max(self.largest, float(values.max()))
-
-    @property
-    def mean(self) -> float | None:
-        """None before there is a sample."""
-        return self.total / self.count if self.count else None
-
-    @property
-    def maximum(self) -> float | None:
-        """None before there is a sample."""
-        return self.largest if self.count else None
+    lap: Lap
+    corrected: bool
 
 
-class Averages(Struct):
-    """What the current lap's figures are made of."""
+class Stored(Struct, array_like=True):
+    """All that is remembered of a car, as it is stored."""
 
-    speed_kmh: Extent = field(default_factory=Extent)
-    accx_can: Extent = field(default_factory=Extent)
-    pbrake_f: Extent = field(default_factory=Extent)
-    steering_deg: Extent = field(default_factory=Extent)
-
-    def add(self, rows: NDArray[np.void]) -> None:
-        """Take rows of the current lap in."""
-        if rows.size:
-            self.speed_kmh.add(rows["speed_kmh"].astype(float))
-            self.accx_can.add(rows["accx_can"].astype(float))
-            self.pbrake_f.add(rows["pbrake_f"].astype(float))
-            self.steering_deg.add(np.abs(rows["Steering_Angle"].astype(float)))
-
-
-class Lap(Struct):
-    """A lap from line to line; estimated where its time is not well known, first where it began on the grid."""
-
-    time_s: float
-    estimated: bool
-    first: bool = False
-
-
-class Crossing(Struct):
-    """When a boundary was crossed [s since 1970]; NaN where it is not known, estimated where no sample was near."""
-
-    time_s: float
-    estimated: bool
+    points: int
+    last_seq: int
+    heard_s: float
+    clock: int
+    sessions: int
+    tracker: Tracker
+    intake: Intake
+    axes: Axes
+    laps: list[Lap]
+    settled: int
+    base: int | None
+    shift_s: float
+    changed_from_s: float
+    told_s: float
+    reopened_s: float
+    kept_from_s: float
+    rows: bytes
+    late: bytes
+    waiting: bytes
+    last_whole: bool
 
 
-class CarState(Struct):
+class Car:
     """
-    All that is remembered of a car; plain values, so that it can be stored.
-
-    Distances are on the way that ``race.way`` unwraps: ``way_m`` is where the car is,
-    ``line_m`` where its current lap began, the last of ``lines`` that it has crossed,
-    ``base_m`` where the lap began that its lap distance counts from. Without lap
-    distances ``driven_m`` is what its speed makes of the current lap, and ``scale`` what
-    that is to be taken times. ``lap_offset`` is how many laps it had behind it when its
-    way began; -1 on the grid, behind the line.
-    """
-
-    points: int = 0
-    lap: int | None = None
-    lap_known_s: float = _NAN
-    lap_offset: int | None = None
-    on_grid: bool = False
-    time_s: float = _NAN
-    late_from_s: float = _NAN
-    way_m: float = 0.0
-    line_m: float = 0.0
-    lines: int = 0
-    base_m: float = 0.0
-    lapdist_m: float = _NAN
-    driven_m: float = 0.0
-    scale: float = 1.0
-    speed_kmh: float = _NAN
-    accx_can: float = _NAN
-    accy_can: float = _NAN
-    lap_sent: float = _NAN
-    stress: list[float] = field(default_factory=list)
-    averages: Averages = field(default_factory=Averages)
-    sector: int = 0
-    sector_times: list[float | None] = field(default_factory=list)
-    sector_at: Crossing | None = None
-    line_at: Crossing | None = None
-    laps: list[Lap] = field(default_factory=list)
-
-    @property
-    def laps_done(self) -> int:
-        """Laps completed since the start of the race, as far as the lap number tells it; -1 on the grid."""
-        return self.lines + (-int(self.on_grid) if self.lap_offset is None else self.lap_offset)
-
-    def covered_m(self, length_m: float) -> float:
-        """The distance covered since the start of the race; an unknown lap counts as the longest there is [m]."""
-        return self.laps_done * min(length_m, _LONGEST_LAP_M) + self.way_m - self.line_m
-
-    def start_anew(self, sectors: int) -> None:
-        """Forget all but the count of points."""
-        fresh = CarState(points=self.points, stress=[0.0] * sectors, sector_times=[None] * sectors)
-        for name in self.__struct_fields__:
-            setattr(self, name, getattr(fresh, name))
-
-
-def update(state: CarState, rows: NDArray[np.void], track: Track | None, counted_after: int) -> None:
-    """
-    Take a car's new rows in.
-
-    A row that is late, older than one that was taken in before, counts for the
-    averages alone: the car's way has been gone already. A car that sends nothing but
-    late rows has had its clock put back, and starts anew.
+    One car on one track.
 
     Args:
-        state: changed in place.
-        rows: of that car, of ``pitwall.rows.ROW``; sorted by time here.
         track: None where it is not configured: the lap is then one sector.
-        counted_after: rows numbered up to this were reported before and are not counted again.
+        stored: what a predecessor remembered; None for a new car.
+
+    Attributes:
+        points: accepted since the last report.
+        laps: the last ones that ended, oldest first.
+        shift_s: what is to be added to the car's times for the time that all cars share [s].
+        told_s: the time up to which the trace was reported [s].
+        heard_s: the latest ``meta_time`` [s since 1970].
+        clock, sessions: how often the car's clock was set by now, 0 while it tells none; and at most so far.
+        last_seq: the newest row's number.
     """
-    state.points += int(np.count_nonzero(rows["seq"] > counted_after))
-    rows = rows[np.argsort(rows["time_s"], kind="stable")]
-    ends = track.boundaries_m() if track is not None else (math.inf,)
-    if len(state.stress) != len(ends) or _clock_put_back(state, rows):
-        state.start_anew(len(ends))
-    if math.isfinite(state.time_s):
-        late = int(np.searchsorted(rows["time_s"], state.time_s, side="left"))
-        state.averages.add(rows[:late])
-        rows = rows[late:]
-    if rows.size:
-        _Advance(state, rows, ends).run()
 
+    def __init__(self, track: Track | None, stored: Stored | None = None) -> None:
+        self.track = track
+        ends = track.boundaries_m() if track is not None else ()
+        self._length_m = track.total_m if track is not None else _NAN
+        self._sectors_m = tuple(ends[:-1])
+        self.sectors = max(len(ends), 1)
+        self.points = 0
+        self.last_seq = 0
+        self.heard_s = -math.inf
+        self.clock = self.sessions = 0
+        self._begin()
+        if stored is not None:
+            self._restore(stored)
 
-def _clock_put_back(state: CarState, rows: NDArray[np.void]) -> bool:
-    first_s, last_s = float(rows["time_s"][0]), float(rows["time_s"][-1])
-    if not last_s < state.time_s - _LATE_S:
-        state.late_from_s = _NAN
-        return False
-    if not abs(first_s - state.late_from_s) < 2 * _LATE_FOR_S:
-        state.late_from_s = first_s
-    return last_s - state.late_from_s > _LATE_FOR_S
+    def _begin(self) -> None:
+        self.tracker, self.intake, self.axes = Tracker(), Intake(), Axes()
+        self.buffer = RowBuffer()
+        self.laps: list[Lap] = []
+        self.shift_s = 0.0
+        self._base: int | None = None
+        self._settled = 0
+        self._late: list[Rows] = []
+        self._back_to_s = self._changed_from_s = math.inf
+        self.told_s = -math.inf
+        self._reopened_s = -math.inf
+        self._waiting: Rows | None = None
+        self._last_whole = False
+        self._times: dict[tuple[int, float], LineTime] = {}
+        self._offsets_g = (0.0, 0.0)
 
+    def take(self, rows: Rows, counted_after: int = 0) -> None:
+        """
+        Take rows in, in the order in which they were accepted.
 
-class _Advance:
-    """The work of one update: from samples to a way, from the way to crossings."""
+        Args:
+            rows: of this car, of ``pitwall.rows.ROW``.
+            counted_after: rows numbered up to this were reported before and are not counted again.
+        """
+        self.points += int(np.count_nonzero(rows["seq"] > counted_after))
+        self.last_seq, self.heard_s = int(rows["seq"][-1]), max(self.heard_s, float(rows["meta_s"].max()))
+        self.clock, self.sessions = int(rows["clock"][-1]), max(self.sessions, int(rows["clock"].max()))
+        if self._waiting is not None:
+            rows, self._waiting = np.concatenate([self._waiting, rows]), None
+        found = self.intake.sort(rows["time_s"].tolist())
+        if found.anew:
+            self._begin_anew()
+        if found.waits is not None:
+            self._waiting = rows[found.waits : found.waits + 1].copy()
+        if found.late:
+            self._late.append(rows[found.late])
+        if found.near:
+            near = rows[found.near] if len(found.near) < rows.size else rows
+            if found.close:
+                near = self._thinned(near, found)
+                if not near.size:
+                    return
+            self._last_whole = _whole(near[-1])
+            self.shift_s = float(near["shift_s"][-1])
+            self.axes.add(near)
+            self._insert(near)
+            self._follow()
 
-    def __init__(self, state: CarState, rows: NDArray[np.void], ends: tuple[float, ...]) -> None:
-        self.state = state
-        self.rows = rows
-        self.ends = ends
-        self.length_m = ends[-1]
-        if not math.isfinite(state.time_s):
-            state.time_s = float(rows["time_s"][0])
-        #: The last sample of before leads, so that what lies between is counted too.
-        self.times = np.concatenate(([state.time_s], rows["time_s"]))
+    def tick(self, final: bool = False) -> list[LapChange]:
+        """
+        Compute the laps that have ended, and again those that rows were added to.
 
-    def run(self) -> None:
-        state, rows = self.state, self.rows
-        speed, driven = self._driven()
-        laps = self._lap_numbers()
-        distances = rows["lapdist_m"].astype(float)
-        known = np.flatnonzero(np.isfinite(distances))
-        if known.size and not math.isfinite(state.lapdist_m):
-            first = int(known[0])
-            self._place(float(distances[first]), state.way_m + float(driven[first]), float(laps[first]))
-        way = Way(state, self.length_m, self.times, speed, driven)
-        if known.size:
-            ways = way.by_distance(known, distances[known])
-        elif math.isfinite(state.lapdist_m):
-            ways = way.by_speed()
+        Args:
+            final: nothing more comes for now: late rows are taken in at once, and a lap
+                ends although nothing was heard after its line.
+
+        Returns:
+            What ended or changed since the last call.
+        """
+        if self._late and (final or self.intake.newest_s - self._reopened_s >= REOPEN_S):
+            late = np.concatenate(self._late)
+            self._late = []
+            self._reopened_s = self.intake.newest_s
+            late = late[late["time_s"] >= max(self.buffer.kept_from_s, self.tracker.goes_back_to_s)]
+            if late.size:
+                self._insert(late)
+                self._follow()
+        from_s, self._changed_from_s = self._changed_from_s, math.inf
+        return self._settle(from_s, math.inf if final else self.tracker.place.time_s - AFTER_LINE_S)
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether there is something that only a final tick would take in."""
+        lines = self.tracker.lines
+        return bool(self._late) or (len(lines) > 1 and lines[-1].number > self._settled)
+
+    def current(self) -> Figures | None:
+        """The figures of the lap that goes on; None before there is a row."""
+        if not len(self.buffer):
+            return None
+        line = self.tracker.lines[-1] if self.tracker.lines else None
+        begin_s = self._line_time(line).time_s if line is not None else _NAN
+        from_s = self.lap_began_s
+        return figures(
+            self.buffer.between(from_s - MARGIN_S, math.inf),
+            begin_s if math.isfinite(begin_s) else (_NAN if line is None else from_s),
+            _NAN,
+            self._bounds(self.tracker.length(self._length_m)),
+            (line.after_s if line is not None else -math.inf, math.inf),
+            self._scale(line, self.tracker.length(self._length_m)),
+            self._offsets_g,
+        )
+
+    @property
+    def length_m(self) -> float:
+        """The lap's, NaN where the track is not configured [m]."""
+        return self._length_m
+
+    def lap_so_far(self) -> Rows:
+        """The rows of the lap that goes on; a view."""
+        return self.buffer.between(self.lap_began_s, math.inf)
+
+    @property
+    def lap_began_s(self) -> float:
+        """When the lap that goes on began, or the first row where no line was crossed [s]."""
+        if self.tracker.lines:
+            line = self.tracker.lines[-1]
+            time_s = self._line_time(line).time_s
+            return time_s if math.isfinite(time_s) else line.after_s
+        return float(self.buffer.times[0]) if len(self.buffer) else math.inf
+
+    def lap_number(self, last: Line) -> int:
+        """The how many-th lap of the race ended at a line."""
+        if self._base is None:
+            # By its end the lap number has been looked at away from the line.
+            self._base = last.done - last.number
+        return last.number + self._base
+
+    def store(self) -> Stored:
+        """All that is remembered; what is read back goes on just the same."""
+        return Stored(
+            self.points,
+            self.last_seq,
+            self.heard_s,
+            self.clock,
+            self.sessions,
+            self.tracker,
+            self.intake,
+            self.axes,
+            self.laps,
+            self._settled,
+            self._base,
+            self.shift_s,
+            self._changed_from_s,
+            self.told_s,
+            self._reopened_s,
+            self.buffer.kept_from_s,
+            self.buffer.rows.tobytes(),
+            np.concatenate(self._late).tobytes() if self._late else b"",
+            self._waiting.tobytes() if self._waiting is not None else b"",
+            self._last_whole,
+        )
+
+    def _restore(self, stored: Stored) -> None:
+        dtype = self.buffer.rows.dtype
+        self.points, self.last_seq, self.heard_s = stored.points, stored.last_seq, stored.heard_s
+        self.clock, self.sessions = stored.clock, stored.sessions
+        self.tracker, self.intake, self.axes = stored.tracker, stored.intake, stored.axes
+        self.laps, self._settled, self._base = stored.laps, stored.settled, stored.base
+        self.shift_s, self._changed_from_s, self.told_s = stored.shift_s, stored.changed_from_s, stored.told_s
+        self._reopened_s = stored.reopened_s
+        self.buffer = RowBuffer(np.frombuffer(stored.rows, dtype), stored.kept_from_s)
+        self._last_whole = stored.last_whole
+        self._late = [np.frombuffer(stored.late, dtype)] if stored.late else []
+        self._waiting = np.frombuffer(stored.waiting, dtype) if stored.waiting else None
+
+    def _thinned(self, near: Rows, found: Sorted) -> Rows:
+        """The rows in time without those that come so thick and tell so much that the one before will do."""
+        close = set(found.close)
+        before, kept = self._last_whole, []
+        for at, index in enumerate(found.near):
+            whole = _whole(near[at])
+            if not (index in close and whole and before):
+                kept.append(at)
+            before = whole
+        return near[kept]
+
+    def _begin_anew(self) -> None:
+        intake = self.intake
+        self._begin()
+        self.intake = intake
+
+    def _insert(self, rows: Rows) -> None:
+        """Put rows among the others, and note from when on the way is to be followed again."""
+        first_s = float(rows["time_s"].min())
+        self.buffer.add(rows)
+        if first_s <= self.tracker.place.time_s:
+            self._back_to_s = min(self._back_to_s, first_s)
+            self._changed_from_s = min(self._changed_from_s, first_s)
+
+    def _follow(self) -> None:
+        """Follow the rows not followed yet; where some lie before others that were, go back to before them."""
+        tracker = self.tracker
+        if math.isfinite(self._back_to_s):
+            at_s = tracker.go_back(self._back_to_s)
+            self.told_s = min(self.told_s, at_s)
+            self._times = {key: time for key, time in self._times.items() if key[1] + AFTER_LINE_S < self._back_to_s}
+            self._back_to_s = math.inf
         else:
-            ways = way.by_lap_number(laps)
-        ways = np.concatenate(([state.way_m], ways))
-        in_lap = self._cross(ways, self._stress(ways), way.lines)
-        state.averages.add(rows[in_lap:])
-        state.time_s, state.way_m, state.speed_kmh = float(self.times[-1]), float(ways[-1]), float(speed[-1])
-        self._count_laps(float(laps[-1]))
+            at_s = tracker.place.time_s
+        rows = self.buffer.after(at_s) if not math.isnan(at_s) else self.buffer.rows
+        if rows.size:
+            columns = (rows[name].tolist() for name in ("time_s", "lap", "lapdist_m", "speed_kmh"))
+            tracker.take(list(map(Sample, *columns)), self._length_m)
 
-    def _driven(self) -> tuple[FloatArray, FloatArray]:
-        """The speed, held, and what was driven since the last row before; shape (n,) each [km/h, m]."""
-        before = self.state.speed_kmh
-        speed = held(self.rows["speed_kmh"].astype(float), before)
-        led = or_zero(np.concatenate(([before if math.isfinite(before) else speed[0]], speed)))
-        gone = np.minimum(self.times[1:] - self.times[:-1], LONGEST_HOLE_S) * (led[1:] + led[:-1])
-        return speed, np.cumsum(gone) / 7.2
+    def _settle(self, from_s: float, upto_s: float) -> list[LapChange]:
+        """Compute the laps that have ended, and again those that rows were added to."""
+        lines = self.tracker.lines
+        changes: list[LapChange] = []
+        known = {lap.number: lap for lap in self.laps}
+        for first, last in zip(lines, lines[1:], strict=False):
+            if last.after_s > upto_s:
+                break
+            again = last.after_s + MARGIN_S >= from_s
+            if last.number <= self._settled and not again:
+                continue
+            if first.after_s - MARGIN_S < self.buffer.kept_from_s and last.number <= self._settled:
+                continue
+            lap = self._lap(first, last, known)
+            before = known.get(lap.number)
+            if lap != before:
+                changes.append(LapChange(lap, before is not None))
+                known[lap.number] = lap
+            self._settled = max(self._settled, last.number)
+        if changes:
+            # A line that was not there after all takes its laps with it.
+            numbers = {self.lap_number(line) for line in lines[1:]}
+            oldest = min(numbers, default=0)
+            self.laps = [known[number] for number in sorted(known) if number in numbers or number < oldest][-60:]
+        self._drop()
+        return changes
 
-    def _lap_numbers(self) -> FloatArray:
-        """The last known lap number at each row; NaN before there is one; shape (n,)."""
-        state, times = self.state, self.times[1:]
-        laps = self.rows["lap"].astype(float)
-        without = (laps == UNKNOWN_LAPS[0]) | (laps == UNKNOWN_LAPS[1])
-        laps[without] = _NAN
-        known = np.flatnonzero(np.isfinite(laps))
-        if known.size:
-            state.lap, state.lap_known_s = int(laps[known[-1]]), float(times[known[-1]])
-        if without.any() and times[np.flatnonzero(without)[-1]] - state.lap_known_s > _LAP_HOLDS_S:
-            state.lap = None
-        return held(laps, state.lap_sent)
+    def _drop(self) -> None:
+        """Drop what no late row can change any more."""
+        newest_s = self.intake.newest_s
+        tracker = self.tracker
+        lines = tracker.lines
+        while len(lines) > 2 and lines[1].after_s + MARGIN_S < newest_s - LATE_S - NEAR_S:
+            del lines[0]
+        keep_s = newest_s - LATE_S - 2 * NEAR_S
+        if lines:
+            keep_s = min(keep_s, lines[0].before_s - 2 * MARGIN_S)
+        if len(self.buffer) and self.buffer.times[0] < keep_s - 10.0:
+            self.buffer.drop_before(keep_s)
+        while len(tracker.remembered) > 1 and tracker.remembered[1].time_s < newest_s - LATE_S - NEAR_S:
+            del tracker.remembered[0]
+        if len(tracker.trace) > 4000:
+            del tracker.trace[:2000]
+        for key in [key for key in self._times if not lines or key[1] < lines[0].after_s]:
+            del self._times[key]
 
-    def _place(self, lapdist_m: float, expected_m: float, lap: float) -> None:
-        """Put the car where its first lap distance says, in the lap it is on by now."""
-        state = self.state
-        state.base_m, into_m = state.line_m, lapdist_m
-        if math.isfinite(self.length_m):
-            begun = max(round((expected_m - state.line_m - lapdist_m) / self.length_m), 0)
-            state.base_m += begun * self.length_m
-            begun += int(lapdist_m // self.length_m)
-            into_m = lapdist_m % self.length_m
-            state.on_grid = not state.lines and into_m > self.length_m / 2 and not math.isfinite(lap)
-            if begun:
-                state.lines, state.line_m, state.line_at = state.lines + begun, state.base_m + lapdist_m - into_m, None
-        state.way_m = state.base_m + lapdist_m
-        state.sector = min(int(np.searchsorted(self.ends, into_m, side="right")), len(self.ends) - 1)
-        state.sector_at = None
+    def _line_time(self, line: Line) -> LineTime:
+        key = (line.number, line.after_s)
+        found = self._times.get(key)
+        if found is None:
+            rows = self.buffer.between(line.before_s - MARGIN_S, line.after_s + AFTER_LINE_S)
+            found = line_time(rows, line)
+            if self.tracker.place.time_s >= line.after_s + AFTER_LINE_S:
+                self._times[key] = found
+        return found
 
-    def _stress(self, ways: FloatArray) -> FloatArray:
-        """The stress summed up along the way, from 0 at its start; shape of ``ways`` [g²·m]."""
-        state = self.state
-        accx = np.concatenate(([state.accx_can], held(self.rows["accx_can"].astype(float), state.accx_can)))
-        accy = np.concatenate(([state.accy_can], held(self.rows["accy_can"].astype(float), state.accy_can)))
-        state.accx_can, state.accy_can = float(accx[-1]), float(accy[-1])
-        squares = or_zero(accx) ** 2 + or_zero(accy) ** 2
-        return np.concatenate(([0.0], np.cumsum((squares[1:] + squares[:-1]) / 2 * (ways[1:] - ways[:-1]))))
+    def _bounds(self, own_m: float) -> Boundaries:
+        if math.isfinite(self._length_m):
+            return Boundaries(self._length_m, self._sectors_m)
+        return Boundaries(own_m, ())
 
-    def _cross(self, ways: FloatArray, stress: FloatArray, lines: list[float]) -> int:
-        """Book every boundary that was crossed; returns the first row of the lap the car is in then."""
-        state = self.state
-        spans_s = self.times[1:] - self.times[:-1]
-        jumps = np.flatnonzero(ways[1:] - ways[:-1] > _JUMP_M + _FASTEST_M_S * spans_s)
-        # A lap number says when the lap ended, however far from the line the way had come by then.
-        by_number = bool(lines) and math.isfinite(self.length_m)
-        booked, in_lap, seen = 0.0, 0, 0
-        while (boundary := self._next_boundary(lines)) <= ways[-1]:
-            time_s, after = crossing_time(ways, self.times, boundary)
-            total = float(np.interp(boundary, ways, stress))
-            state.stress[state.sector] += max(total - booked, 0.0)
-            booked = total
-            if np.any((jumps >= seen) & (jumps < after)) and not by_number:
-                self._lose_time()
-            seen = after
-            span_s = spans_s[after - 1]
-            lost = span_s > LONGEST_HOLE_S or (after - 1 in jumps and boundary not in lines)
-            self._end_sector(Crossing(_NAN if lost else time_s, bool(lost or span_s > HOLE_S)))
-            if state.sector == len(self.ends):
-                self._end_lap(boundary)
-                in_lap = after - 1
-        if jumps.size and jumps[-1] >= seen and not by_number:
-            self._lose_time()
-        state.stress[state.sector] += max(float(stress[-1]) - booked, 0.0)
-        return in_lap
+    def _scale(self, line: Line | None, own_m: float) -> float:
+        if line is not None and line.by == "number":
+            return driven_scale(self.tracker.place, self._length_m) if math.isfinite(self._length_m) else 1.0
+        if math.isfinite(self._length_m) and math.isfinite(own_m):
+            return self._length_m / own_m
+        return 1.0
 
-    def _next_boundary(self, lines: list[float]) -> float:
-        state = self.state
-        if math.isfinite(self.length_m):
-            return state.line_m + self.ends[state.sector]
-        return next((line for line in lines if line > state.line_m), math.inf)
+    def _lap(self, first: Line, last: Line, known: dict[int, Lap]) -> Lap:
+        began, ended = self._line_time(first), self._line_time(last)
+        rows = self.buffer.between(first.before_s - MARGIN_S, last.after_s + MARGIN_S)
+        inside = rows[(rows["time_s"] >= first.after_s) & (rows["time_s"] < last.after_s)]
+        clocks = np.unique(inside["clock"]) if inside.size else np.empty(0)
+        timed = last.laps == 1 and last.whole and math.isfinite(began.time_s) and math.isfinite(ended.time_s)
+        own_m = last.length_m if math.isfinite(last.length_m) else first.length_m
+        made = figures(
+            rows,
+            began.time_s if math.isfinite(began.time_s) else first.after_s,
+            ended.time_s if math.isfinite(ended.time_s) else last.before_s,
+            self._bounds(own_m),
+            (first.after_s, last.before_s),
+            self._scale(last, own_m),
+        )
+        cut = self.buffer.kept_from_s > first.before_s - MARGIN_S
+        estimated = began.estimated or ended.estimated or made.estimated or not timed or clocks.size > 1 or cut
+        if timed:
+            self._offsets_g = made.offsets_g
+        number = self.lap_number(last)
+        marks = []
+        if number == 1 and self.tracker.place.on_grid:
+            marks.append("first")
+        marks += self._pit_marks(first, last, inside, [known[each] for each in sorted(known) if each < number])
+        if estimated:
+            marks.append("estimated")
+        start_s = began.time_s if math.isfinite(began.time_s) else first.after_s
+        shift_s = float(inside["shift_s"][0]) if inside.size else self.shift_s
+        sectors = _spans(made.crossings) if timed else (None,) * self.sectors
+        sent = inside["lap"][np.isfinite(inside["lap"]) & (inside["lap"] > 0) & (inside["lap"] < 32768)]
+        return Lap(
+            number,
+            round(start_s + shift_s, 3),
+            round(ended.time_s - began.time_s, 3) if timed else None,
+            sectors,
+            _spans(made.minis) if timed else (None,) * (made.minis.size - 1),
+            tuple(round(float(each), 3) for each in made.stress),
+            round(last.read_m, 2) if math.isfinite(last.read_m) else None,
+            _speed_at(rows, last.after_s),
+            int(inside["seq"].min()) if inside.size else 0,
+            int(inside["seq"].max()) if inside.size else 0,
+            tuple(marks),
+            int(sent[sent.size // 2]) if sent.size else None,
+        )
 
-    def _lose_time(self) -> None:
-        """The car was put elsewhere: the sector and the lap it is on have no time."""
-        self.state.sector_at = None
-        if self.state.line_at is not None:
-            self.state.line_at = Crossing(_NAN, True)
+    def _pit_marks(self, first: Line, last: Line, inside: Rows, before: list[Lap]) -> list[str]:
+        """Whether a lap began or ended in the pits, by the speed at the line."""
+        usual = [lap.line_kmh for lap in before[-10:] if lap.line_kmh is not None and lap.clean]
+        if len(usual) < 1:
+            return []
+        least_kmh = min(_PIT_SPEED * float(np.median(usual)), _PIT_KMH)
+        rows = self.buffer
+        start_kmh = _speed_at(rows.between(first.before_s - MARGIN_S, first.after_s + MARGIN_S), first.after_s)
+        end_kmh = _speed_at(rows.between(last.before_s - MARGIN_S, last.after_s + MARGIN_S), last.after_s)
+        speeds = inside["speed_kmh"][np.isfinite(inside["speed_kmh"])]
+        if not speeds.size:
+            return []
+        marks = []
+        if start_kmh is not None and start_kmh < least_kmh:
+            stood = float(speeds[: max(speeds.size // 4, 1)].min()) < _SLOW_START_KMH
+            if stood or "in" in before[-1].marks:
+                marks.append("out")
+        if end_kmh is not None and end_kmh < least_kmh:
+            # Behind the safety car all of the lap is slow.
+            early = float(np.mean(speeds[: max(int(0.8 * speeds.size), 1)]))
+            if early > 1.3 * end_kmh:
+                marks.append("in")
+        return marks
 
-    def _end_sector(self, crossing: Crossing) -> None:
-        state = self.state
-        took_s = crossing.time_s - state.sector_at.time_s if state.sector_at is not None else _NAN
-        state.sector_times[state.sector] = took_s if math.isfinite(took_s) else None
-        state.sector_at = crossing
-        state.sector += 1
 
-    def _end_lap(self, line_m: float) -> None:
-        state, crossing = self.state, self.state.sector_at
-        assert crossing is not None
-        if state.line_at is not None:
-            estimated = crossing.estimated or state.line_at.estimated
-            lap = Lap(crossing.time_s - state.line_at.time_s, estimated, first=state.laps_done == 0)
-            state.laps = [*state.laps[1 - MOST_LAPS :], lap]
-        state.line_at, state.line_m = crossing, line_m
-        state.lines += 1
-        state.sector = 0
-        state.stress = [0.0] * len(self.ends)
-        state.averages = Averages()
+def _spans(moments: NDArray[np.float64]) -> tuple[float | None, ...]:
+    """From each moment to the next, in whole milliseconds; None where one is not known."""
+    spans = np.diff(np.round(moments * 1000)).tolist()
+    return tuple(span / 1000 if math.isfinite(span) else None for span in spans)
 
-    def _count_laps(self, lap: float) -> None:
-        """
-        Compare the lap number with the laps seen here, away from the line, where it may tick early.
 
-        A car that was seen on the grid was seen to begin: its counter may be ahead.
-        """
-        state = self.state
-        state.lap_sent = lap
-        if not math.isfinite(lap):
-            return
-        share = (state.way_m - state.line_m) / self.length_m if math.isfinite(self.length_m) else 0.5
-        if state.lap_offset is None or 0.2 < share < 0.8:
-            offset = int(lap) - 1 - state.lines
-            state.lap_offset = -1 if state.on_grid and 0 <= offset + 1 <= _LAPS_AHEAD else offset
+def _speed_at(rows: Rows, time_s: float) -> float | None:
+    """The speed sent nearest to a moment [km/h]; None where none was sent."""
+    known = rows[np.isfinite(rows["speed_kmh"])]
+    if not known.size:
+        return None
+    return round(float(known["speed_kmh"][np.argmin(np.abs(known["time_s"] - time_s))]), 1)
+
+
+def _whole(row: np.void) -> bool:
+    """Whether a row has both what a place is told from and how fast the car was."""
+    return bool(row["lapdist_m"] == row["lapdist_m"] and row["speed_kmh"] == row["speed_kmh"])

@@ -41,7 +41,6 @@ class CarClock:
         stopped: whether it stands still.
         steps_back: points whose car time was before that of an earlier one.
         newest_s: the latest car time of this session [s].
-        orderly_from_s: the car time from which on no point was out of order [s].
     """
 
     __slots__ = (
@@ -54,7 +53,6 @@ class CarClock:
         "_stamp_s",
         "newest_s",
         "offset_s",
-        "orderly_from_s",
         "sessions",
         "steps_back",
         "stopped",
@@ -66,7 +64,6 @@ class CarClock:
         self.stopped = False
         self.steps_back = 0
         self.newest_s = -math.inf
-        self.orderly_from_s = math.inf
         self._stamp_s = self._stamp_meta_s = math.nan
         self._anchor_s = self._began_s = math.nan
         self._above_from_s = math.nan
@@ -94,10 +91,14 @@ class CarClock:
         self._compare(car_s, meta_s)
         if car_s < self.newest_s:
             self.steps_back += 1
-            self.orderly_from_s = self.newest_s
         else:
             self.newest_s = car_s
         return car_s + self._anchor_s
+
+    @property
+    def shift_s(self) -> float:
+        """By how much the offset is known to be other than when the session began [s]; never above 0 by much."""
+        return self.offset_s - self._anchor_s
 
     @property
     def spread_s(self) -> float:
@@ -137,6 +138,6 @@ class CarClock:
         self.sessions += 1
         self.offset_s = self._anchor_s = offset_s
         self._began_s, self._above_from_s = meta_s, math.nan
-        self.newest_s = self.orderly_from_s = car_s
+        self.newest_s = car_s
         self._least.clear()
         self._differences.clear()

@@ -12,7 +12,8 @@ from pitwall.model.channels import CORE
 from pitwall.model.track import Sector, Track
 from pitwall.race.car import CarState, update
 from pitwall.race.report import CarReport, report
-from pitwall.rows import ROW, channels_of, columns_of, numbered, pack_rows
+from pitwall.model.row import ROW
+from pitwall.rows import channels_of, columns_of, numbered, pack_rows
 from pitwall.sim import Race, encode_point
 from pitwall.wire.points import PointDecoder
 

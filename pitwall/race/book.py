@@ -1,0 +1,156 @@
+"""The races on all tracks, and what is said of them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any, Final
+
+from pitwall.model.track import Tracks
+from pitwall.race.insights import InsightBook
+from pitwall.race.race import RaceCar, TrackRace
+from pitwall.race.report import CarTick
+from pitwall.race.share import Told
+from pitwall.race.sheet import LapRow, car_summary, lap_row
+
+#: A tick of a race, that of its track.
+TickKey = tuple[int, str, int]
+#: Corrections kept until somebody takes them.
+MOST_CORRECTIONS: Final = 1000
+
+
+class RaceBook:
+    """
+    Every track's race.
+
+    Args:
+        tracks: the configured ones.
+        loss_s: the loss that laps are counted to [s].
+    """
+
+    def __init__(self, tracks: Tracks, loss_s: float = 0.5) -> None:
+        self._tracks = tracks
+        self._loss_s = loss_s
+        self.races: dict[str, TrackRace] = {}
+        self.insights = InsightBook()
+        self._track_of: dict[int, str] = {}
+        self._pending: dict[TickKey, list[CarTick]] = defaultdict(list)
+
+    def know(self, number: int, track: str, chassis: str) -> None:
+        """A car is followed from now on."""
+        race = self.races.get(track)
+        if race is None:
+            known = self._tracks.get(track)
+            race = self.races[track] = TrackRace(track, known.total_m if known is not None else None, self._loss_s)
+        race.know(number, chassis)
+        self._track_of[number] = track
+
+    def followed(self) -> list[int]:
+        """The numbers of the cars that are followed."""
+        return list(self._track_of)
+
+    def forget(self, number: int) -> list[dict[str, Any]]:
+        """A car is not followed any more; returns the insights that end with it."""
+        track = self._track_of.pop(number, None)
+        if track is None:
+            return []
+        race = self.races[track]
+        car = race.forget(number)
+        if not race.cars:
+            del self.races[track]
+        return self.insights.forget(track, car.chassis) if car is not None else []
+
+    def collect(self, told: Told) -> None:
+        """Keep what a share of the cars told until its ticks are due."""
+        at = {(mark.track, mark.at_ms): mark.seq for mark in told.marks}
+        for mark in told.marks:
+            self._pending.setdefault((mark.seq, mark.track, mark.at_ms), [])
+        for report in told.cars:
+            track = self._track_of.get(report.car)
+            if track is not None and (track, report.at_ms) in at:
+                self._pending[at[track, report.at_ms], track, report.at_ms].append(report)
+
+    @property
+    def pending(self) -> bool:
+        """Whether ticks wait."""
+        return bool(self._pending)
+
+    def due(self, upto_seq: int) -> Iterable[list[dict[str, Any]]]:
+        """
+        Work off the ticks up to a row, in order; yields the insights of each.
+
+        Args:
+            upto_seq: up to which row every share has told.
+        """
+        for key in sorted(key for key in self._pending if key[0] <= upto_seq):
+            _, track, at_ms = key
+            reports = self._pending.pop(key)
+            race = self.races.get(track)
+            if race is not None:
+                cars = race.tick(at_ms, reports)
+                yield self.insights.tick(track, race.at_ms, cars)
+
+    def fill(self, result: dict[str, Any], number: int) -> None:
+        """Add to a car's result what comes of comparing it with the others."""
+        race = self.races.get(result["track"])
+        if race is not None:
+            race.fill(result, number)
+
+    def take_corrections(self) -> list[dict[str, Any]]:
+        """What changed of laps that were told, since this was asked last."""
+        found: list[dict[str, Any]] = []
+        for race in self.races.values():
+            found += race.corrections
+            race.corrections = []
+        return found[-MOST_CORRECTIONS:]
+
+    def gaps(self, track: str | None = None) -> list[dict[str, Any]]:
+        """The gaps of every car, track by track, in order of position."""
+        return [gap for name in sorted(self.races) if track in (None, name) for gap in self.races[name].gaps]
+
+    def laps(self, chassis: str | None = None, track: str | None = None) -> list[LapRow]:
+        """The laps, by track and car, oldest first."""
+        rows = []
+        for race, car in self._cars(chassis, track):
+            for lap in car.laps.values():
+                row = lap_row(race.track, car.chassis, lap, car.best_s, race.best_s, lap.number in car.corrected)
+                row["gap_at_line_s"] = race.gap_at_line_s(lap)
+                rows.append(row)
+        return rows
+
+    def cars(self, chassis: str | None = None, track: str | None = None) -> list[dict[str, Any]]:
+        """What the laps of each car come to."""
+        return [
+            {
+                **car_summary(race.track, car.chassis, list(car.laps.values())),
+                "tire_stress_index": race.stress_index(car),
+            }
+            for race, car in self._cars(chassis, track)
+        ]
+
+    def tracks(self) -> list[dict[str, Any]]:
+        """Each track: its length, learnt where it is not configured, and the best of the field."""
+        return [
+            {
+                "track": name,
+                "length_m": race.length_m,
+                "configured": race.configured_m is not None,
+                "best_lap_s": race.best_s,
+                "best_sectors_s": race.sectors_s,
+                "best_minis_s": race.minis_s,
+            }
+            for name, race in sorted(self.races.items())
+        ]
+
+    def score(self) -> dict[str, Any]:
+        """What the forecasts were worth, by track."""
+        return {"tracks": {name: race.pace.score() for name, race in sorted(self.races.items())}}
+
+    def _cars(self, chassis: str | None, track: str | None) -> list[tuple[TrackRace, RaceCar]]:
+        return [
+            (race, car)
+            for name, race in sorted(self.races.items())
+            if track in (None, name)
+            for car in sorted(race.cars.values(), key=lambda each: each.chassis)
+            if chassis in (None, car.chassis)
+        ]

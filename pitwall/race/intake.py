@@ -1,0 +1,93 @@
+"""Which of a car's rows are taken in when: those in time at once, late ones by the batch, one astray not at all."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from msgspec import Struct
+
+from pitwall.race.tracker import LATE_S
+
+#: Rows that are so much out of order are put in order at once; of later ones the laps are reopened by the batch [s].
+NEAR_S: Final = 2.0
+#: More rows a second than this say no more about a lap [s].
+FINEST_S: Final = 0.015
+#: A row so far ahead of all others of its car is believed once the next one is there too [s].
+_AHEAD_S: Final = 10.0
+#: A car that sends nothing but rows from before for so long has had its clock put back, or begins again [s].
+_BACK_FOR_S: Final = 5.0
+
+
+class Sorted(NamedTuple):
+    """
+    What is to become of some rows, by their indexes.
+
+    Attributes:
+        near: to be taken in at once.
+        close: those in time that are within ``FINEST_S`` of the one in time before.
+        late: to be taken in by the batch.
+        waits: the last one, to be given again before the next rows; None if none waits.
+        anew: whether the car begins anew with the rows in time.
+    """
+
+    near: list[int]
+    close: list[int]
+    late: list[int]
+    waits: int | None
+    anew: bool
+
+
+class Intake(Struct, array_like=True):
+    """
+    Sorts the rows of one car by when they came; plain values.
+
+    Attributes:
+        newest_s: the latest time taken in [s].
+        too_late: rows that were too late to be taken in.
+        astray: rows so far ahead that they were not believed.
+    """
+
+    newest_s: float = -math.inf
+    too_late: int = 0
+    astray: int = 0
+    back_from_s: float = math.nan
+    last_s: float = math.nan
+
+    def sort(self, times: Sequence[float]) -> Sorted:
+        """Sort rows that came at these times [s], in the order in which they came."""
+        near: list[int] = []
+        close: list[int] = []
+        late: list[int] = []
+        waits: int | None = None
+        anew = False
+        for index, time_s in enumerate(times):
+            newest_s = self.newest_s
+            if time_s > newest_s + _AHEAD_S and newest_s > -math.inf:
+                if waits is None or abs(time_s - times[waits]) > _AHEAD_S:
+                    self.astray += waits is not None
+                    waits = index
+                    continue
+                near.append(waits)
+            elif waits is not None:
+                self.astray += 1
+            waits = None
+            if time_s >= newest_s - NEAR_S:
+                if abs(time_s - self.last_s) < FINEST_S:
+                    close.append(index)
+                self.last_s = time_s
+                near.append(index)
+                self.newest_s = max(newest_s, time_s)
+                self.back_from_s = math.nan
+                continue
+            if not abs(time_s - self.back_from_s) < 2 * _BACK_FOR_S:
+                self.back_from_s = time_s
+            if time_s - self.back_from_s > _BACK_FOR_S and time_s < newest_s - _AHEAD_S:
+                near, close, late, anew = [index], [], [], True
+                self.newest_s, self.last_s, self.back_from_s = time_s, time_s, math.nan
+            elif time_s >= newest_s - LATE_S:
+                late.append(index)
+            else:
+                self.too_late += 1
+        return Sorted(near, close, late, waits, anew)

@@ -1,0 +1,53 @@
+"""When each row was: by its car's own clock, which is regular, rather than by when it got through."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pitwall.cars import CarTable
+from pitwall.race.clock import CarClock
+
+Rows = NDArray[np.void]
+
+
+def place(rows: Rows, stamps: Sequence[Any], cars: CarTable) -> None:
+    """
+    Place rows by their cars' clocks, where these tell the time.
+
+    Args:
+        rows: as they came; ``time_s``, ``clock`` and ``shift_s`` are set here.
+        stamps: what each row's point has as ``timestamp``; shape (n,).
+        cars: whose facts have the clocks.
+    """
+    times, numbers = rows["time_s"].tolist(), rows["car"].tolist()
+    clocks, shifts = [0] * len(times), [0.0] * len(times)
+    for index, stamp in enumerate(stamps):
+        car_s = car_time_s(stamp)
+        facts = cars.facts.get(numbers[index])
+        if car_s is None or facts is None:
+            continue
+        clock = facts.clock
+        if clock is None:
+            clock = facts.clock = CarClock()
+        times[index] = clock.place(car_s, times[index])
+        if not clock.stopped:
+            clocks[index], shifts[index] = clock.sessions, clock.shift_s
+    rows["time_s"], rows["clock"], rows["shift_s"] = times, clocks, shifts
+
+
+def car_time_s(stamp: Any) -> float | None:
+    """A car's own time [s since 1970], from the ISO 8601 text of a point's ``timestamp``; None for anything else."""
+    if not isinstance(stamp, str):
+        return None
+    try:
+        told = datetime.fromisoformat(stamp)
+    except ValueError:
+        return None
+    seconds = (told if told.tzinfo is not None else told.replace(tzinfo=UTC)).timestamp()
+    return seconds if math.isfinite(seconds) else None
