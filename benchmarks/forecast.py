@@ -6,7 +6,8 @@ order of the ends, and forecast with settings chosen on the others. The product'
 judgement decides what a forecast is made from; the official flags decide which laps are
 scored: those that began and ended under green (or the finish), not the first, not into
 or out of the pits, at most 107 % of a lap that a quarter of the race's such laps were
-quicker than, and with a forecast made before. Skill is 1 − MAE / MAE of the best of the
+quicker than; and that the car had driven such a lap before, for all methods rest on
+one. Skill is 1 − MAE / MAE of the best of the
 three baselines, picked in hindsight.
 """
 
@@ -55,13 +56,16 @@ def play(race: OfficialRace, settings: Settings) -> Result:
     book = PaceBook(settings=settings)
     wrong_s = dict.fromkeys((PUBLISHED, MODEL, *BASELINES), 0.0)
     count = inside = 0
+    begun: set[str] = set()
     for chassis, lap, _, _ in race.laps:
         forecast, time_s = book.forecast(chassis), lap.time_s
-        if forecast is not None and time_s is not None and (chassis, lap.number) in wanted:
-            count += 1
-            inside += forecast.low_s <= time_s <= forecast.high_s
-            for name, said_s in {PUBLISHED: forecast.time_s, **forecast.parts_s}.items():
-                wrong_s[name] += abs(said_s - time_s)
+        if time_s is not None and (chassis, lap.number) in wanted:
+            if forecast is not None and chassis in begun:
+                count += 1
+                inside += forecast.low_s <= time_s <= forecast.high_s
+                for name, said_s in {PUBLISHED: forecast.time_s, **forecast.parts_s}.items():
+                    wrong_s[name] += abs(said_s - time_s)
+            begun.add(chassis)
         book.lap_ended(chassis, lap)
     return Result(count, {name: total_s / count for name, total_s in wrong_s.items()}, inside / count)
 

@@ -33,25 +33,32 @@ _UNUSUAL: Final = frozenset(("in", "out", "estimated"))
 
 def best_s(laps: list[DrivenLap]) -> float | None:
     """The quickest of a car's last laps that went from line to line on the track [s]; None where there is none."""
-    return min((lap.time_s for lap in laps[-USUAL_LAPS:] if lap.time_s and _UNUSUAL.isdisjoint(lap.marks)), default=None)
+    return min(_timed_s(laps), default=None)
 
 
 def quick_s(field: FieldLaps) -> float | None:
     """
-    A lap of the quicker cars when nothing is in their way [s]; None while nobody has one.
+    A lap of the quicker cars when nothing is in their way [s]; None while nobody can have one.
 
     Not the quickest car's, for a single lap may be timed wrongly. The first laps of a
-    race count too: the first may be the only one without caution.
+    race count too, for it may begin behind the safety car and have no quicker one yet;
+    for the same reason a first quick lap says nothing before some car drives a second
+    that is no slower than a racing lap may be.
     """
-    bests = []
+    here = []
     for laps in field.cars.values():
-        best, end_s = best_s(laps), laps[-1].end_s if laps else None
-        if best is not None and (end_s is None or field.now_s - end_s <= GONE_LAPS * best):
-            bests.append(best)
-    if not bests:
+        times_s, end_s = _timed_s(laps), laps[-1].end_s if laps else None
+        if times_s and (end_s is None or field.now_s - end_s <= GONE_LAPS * min(times_s)):
+            here.append(sorted(times_s))
+    if not here:
         return None
-    bests.sort()
-    return bests[max(len(bests) // 8, min(1, len(bests) // 3))]
+    here.sort()
+    quick = here[max(len(here) // 8, min(1, len(here) // 3))][0]
+    return quick if any(times_s[1] <= SLOW_LAP * quick for times_s in here if len(times_s) > 1) else None
+
+
+def _timed_s(laps: list[DrivenLap]) -> list[float]:
+    return [lap.time_s for lap in laps[-USUAL_LAPS:] if lap.time_s and _UNUSUAL.isdisjoint(lap.marks)]
 
 
 def usual_s(laps: list[DrivenLap], quick: float) -> float:
@@ -77,12 +84,12 @@ def under_caution(field: FieldLaps, chassis: str, lap: DrivenLap, quick: float) 
     """
     if lap.time_s is None or lap.end_s is None or lap.time_s <= CAUTION_LAP * usual_s(field.cars[chassis], quick):
         return False
-    slow = quick = 0
+    slow = others = 0
     for other, laps in field.cars.items():
         seen = None if other == chassis else _is_slow(laps, lap.start_s, lap.end_s, quick)
         slow += seen is True
-        quick += seen is False
-    return slow >= CAUTION_CARS and slow >= CAUTION_SHARE * (slow + quick)
+        others += seen is not None
+    return slow >= CAUTION_CARS and slow >= CAUTION_SHARE * others
 
 
 def _is_slow(laps: list[DrivenLap], start_s: float, end_s: float, quick: float) -> bool | None:
