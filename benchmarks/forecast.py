@@ -25,8 +25,8 @@ from pitwall.race.score import PUBLISHED, skill
 
 #: What settings are chosen from.
 GRID: Final = tuple(
-    DEFAULT._replace(warm_share=warm_share, power=power, keep=keep)
-    for warm_share, power, keep in product((0.004, 0.006, 0.008), (8.0, 16.0), (0.98, 0.995))
+    DEFAULT._replace(warm_shares=warm_shares, power=power, keep=keep)
+    for warm_shares, power, keep in product(((0.004,), (0.008,), (0.0, 0.006, 0.012)), (8.0, 16.0, 32.0), (0.98, 0.99))
 )
 
 

@@ -72,7 +72,8 @@ def read(path: Path) -> list[OfficialLap]:
             {name.strip(): (value or "").strip() for name, value in row.items() if name}
             for row in csv.DictReader(lines, delimiter=";")
         ]
-    # The files are car after car, and two of them print the cars 3 and 03 alike: a lap number that falls is another car.
+    # The files are car after car, and two of them print the cars 3 and 03 alike: a lap number that
+    # falls is another car.
     cars: dict[str, list[dict[str, str]]] = {}
     number = chassis = ""
     lap = 0

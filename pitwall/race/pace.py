@@ -13,6 +13,7 @@ corrected or judged anew counts as what it is now.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from math import sqrt
 from statistics import fmean, linear_regression, median, pstdev
 from typing import Final, NamedTuple
@@ -82,13 +83,19 @@ class Level(NamedTuple):
     relative: bool
 
 
-def level(laps: Sequence[CleanLap]) -> Level | None:
-    """Level and slope after clean laps, oldest first; None without any."""
-    if not laps:
-        return None
+def level(laps: Sequence[CleanLap]) -> Level:
+    """
+    Level and slope after clean laps, oldest first, one at least.
+
+    Relative to the field when most laps have one to compare with; those that have none
+    are then left out.
+    """
     laps = laps[-LATEST_LAPS:]
-    relative = all(lap.field_s is not None for lap in laps)
-    values_s = [lap.time_s - (lap.field_s or 0.0) * relative for lap in laps]
+    beside = [lap for lap in laps if lap.field_s is not None]
+    relative = len(beside) > len(laps) / 2
+    if relative:
+        laps = beside
+    values_s = [lap.time_s - (lap.field_s or 0.0) if relative else lap.time_s for lap in laps]
     noise = _noise_s(laps, values_s) ** 2
     at, slope_s = median(values_s[:FEWEST_LAPS]), 0.0
     # The variances of level and slope, and their covariance. The first laps are the level's prior.
@@ -118,7 +125,7 @@ def level(laps: Sequence[CleanLap]) -> Level | None:
 def _noise_s(laps: Sequence[CleanLap], values_s: Sequence[float]) -> float:
     """What one lap is off by [s]: of this car by the median step between two laps, with the usual share as a prior."""
     prior_s = NOISE_SHARE * median(lap.time_s for lap in laps)
-    steps_s = [abs(later - sooner) for sooner, later in zip(values_s, values_s[1:], strict=False)]
+    steps_s = [abs(later - sooner) for sooner, later in pairwise(values_s)]
     if not steps_s:
         return prior_s
     # Of two laps' difference, half are within 0.674·√2 deviations of one.

@@ -25,6 +25,7 @@ from pitwall.race.forecast import (
     Settings,
     Weights,
     baselines,
+    members,
     model,
 )
 from pitwall.race.history import DrivenLap, FieldLaps
@@ -43,9 +44,11 @@ from pitwall.race.pace import (
 from pitwall.race.score import Scoreboard
 
 #: The errors the methods begin with, relative to one another.
-_HANDICAPS: Final = {MODEL: 1.0, "last_lap": 1.12, "median_of_3": 1.1, "field_relative": 1.2}
+_HANDICAPS: Final = {MODEL: 1.0, "last_lap": 1.25, "median_of_3": 1.25, "field_relative": 1.3}
 #: How many others must have ended a clean lap about the same time for the field to tell a level.
 _OTHERS: Final = 3
+#: A lap that is told again begins no further than this from where it began [s].
+_SAME_S: Final = 10.0
 #: The cars' latest laps ended within so many laps before now.
 _LATEST_SPAN: Final = 1.2
 _PIT: Final = frozenset(("in", "out"))
@@ -94,8 +97,8 @@ class PaceBook:
         self._settings = settings
         self._field = FieldLaps()
         self._weights = Weights(_HANDICAPS, settings.power, settings.keep)
-        memories = {str(memory): 1.0 for memory in settings.memories}
-        self._memories = Weights(memories, settings.power, settings.keep)
+        self._members = members(settings)
+        self._memories = Weights({member.name: 1.0 for member in self._members}, settings.power, settings.keep)
         self._interval = Interval(settings.window)
         self._scores = Scoreboard()
         self._forecasts: dict[str, tuple[Forecast, int]] = {}
@@ -108,6 +111,10 @@ class PaceBook:
         Returns:
             its marks as they now are: "caution" among them where the field says so.
         """
+        last = next(reversed(self._field.cars.get(chassis, [])), None)
+        if last is not None and lap.number <= last.number and lap.start_s > last.start_s + _SAME_S:
+            # A later lap with a number that was there before: another race.
+            self.forget(chassis)
         driven = DrivenLap(lap.number, lap.start_s, lap.time_s, lap.marks)
         self._field.add(chassis, driven)
         quick = quick_s(self._field)
@@ -120,7 +127,11 @@ class PaceBook:
         return driven.marks
 
     def corrected(self, chassis: str, lap: Lap) -> None:
-        """A lap's time was changed afterwards: it counts so from now on. Scores already made stay, marks too."""
+        """
+        A lap's time was changed afterwards: it counts so from now on.
+
+        Scores already made stay, a caution seen on it too, and the forecast that is out.
+        """
         known = self._field.find(chassis, lap.number)
         if known is None:
             return
@@ -129,6 +140,7 @@ class PaceBook:
         quick = quick_s(self._field)
         if quick is not None:
             self._judge(chassis, quick)
+        self._look_ahead(chassis, quick, anew=False)
 
     def pace(self, chassis: str) -> Pace | None:
         """The pace of a car; None before its first clean lap."""
@@ -159,9 +171,10 @@ class PaceBook:
             self._field.judge(chassis, lap, is_clean(lap, usual))
 
     def _score(self, chassis: str, lap: DrivenLap) -> None:
-        kept = self._forecasts.pop(chassis, None)
-        if kept is None:
+        kept = self._forecasts.get(chassis)
+        if kept is None or lap.number < kept[0].lap:
             return
+        del self._forecasts[chassis]
         forecast, age = kept
         if forecast.lap != lap.number or not lap.clean or lap.time_s is None:
             self._scores.discard(chassis)
@@ -171,19 +184,17 @@ class PaceBook:
         self._memories.learn(forecast.memories_s, lap.time_s)
         self._interval.learn(forecast.time_s, lap.time_s, age)
 
-    def _look_ahead(self, chassis: str, quick: float | None) -> None:
-        """Make a car's pace and next forecast."""
+    def _look_ahead(self, chassis: str, quick: float | None, anew: bool = True) -> None:
+        """Make a car's pace, and if ``anew`` its next forecast."""
         self._paces.pop(chassis, None)
         laps = self._field.cars[chassis]
         if quick is None or not any(lap.clean for lap in laps):
             return
         usual = usual_s(laps, quick)
         aged, next_age = _aged(laps, usual)
-        forecast = None
-        if "in" not in laps[-1].marks:
-            forecast = self._forecast(chassis, usual, aged, next_age)
-            self._forecasts[chassis] = (forecast, next_age)
-        self._paces[chassis] = self._pace(chassis, usual, forecast)
+        if anew and "in" not in laps[-1].marks:
+            self._forecasts[chassis] = (self._forecast(chassis, usual, aged, next_age), next_age)
+        self._paces[chassis] = self._pace(chassis, usual, self.forecast(chassis))
 
     def _forecast(self, chassis: str, usual: float, aged: list[AgedLap], next_age: int) -> Forecast:
         clean = self._field.clean_laps(chassis)[-LATEST_LAPS:]
@@ -195,9 +206,7 @@ class PaceBook:
             if lap.time_s is not None and lap.end_s is not None
         ]
         field_s = self._field.latest(_LATEST_SPAN * usual) or times_s[-1]
-        memories_s = {
-            str(memory): model(aged, next_age, memory, self._settings) for memory in self._settings.memories
-        }
+        memories_s = {member.name: model(aged, next_age, member, self._settings) for member in self._members}
         model_s = _mean(memories_s, self._memories.now())
         parts_s = {MODEL: model_s, **baselines(times_s, to_field_s, field_s)}
         weights = self._weights.now()
@@ -208,10 +217,9 @@ class PaceBook:
         number = self._field.cars[chassis][-1].number + 1
         return Forecast(number, time_s, low_s, high_s, method, weights, parts_s, memories_s)
 
-    def _pace(self, chassis: str, usual: float, forecast: Forecast | None) -> Pace | None:
+    def _pace(self, chassis: str, usual: float, forecast: Forecast | None) -> Pace:
         clean = self._with_field(chassis, usual)
         found = level(clean)
-        assert found is not None
         low, high = loss_interval(found)
         return Pace(
             level_s=found.level_s,
