@@ -25,9 +25,10 @@ from pitwall.race.score import PUBLISHED, skill
 
 #: What settings are chosen from.
 GRID: Final = tuple(
-    DEFAULT._replace(warm_shares=warm_shares, power=power, keep=keep)
-    for warm_shares, power, keep in product(((0.004,), (0.008,), (0.0, 0.006, 0.012)), (8.0, 16.0, 32.0), (0.98, 0.99))
+    DEFAULT._replace(warm_decay=warm_decay, power=power, keep=keep)
+    for warm_decay, power, keep in product((0.3, 0.45, 0.6), (4.0, 8.0, 16.0), (0.98, 0.99))
 )
+_COVERAGE: Final = "coverage of the 90 % interval"
 
 
 class Result(NamedTuple):
@@ -87,21 +88,29 @@ def forecast(quick: bool = False) -> dict[str, dict[str, float]]:
         best = {race.name: play(race, DEFAULT) for race in found}
     else:
         results = {race.name: [play(race, settings) for settings in GRID] for race in found}
-        best = {name: of_race[chosen(results, name)] for name, of_race in results.items()}
+        picks = {name: chosen(results, name) for name in results}
+        best = {name: results[name][pick] for name, pick in picks.items()}
+        for name, pick in (*picks.items(), ("all", chosen(results))):
+            print(
+                f"<!-- {name}: warm_decay, power, keep {GRID[pick].warm_decay, GRID[pick].power, GRID[pick].keep} -->"
+            )
     table = {f"forecast of {name}": _figures(result) for name, result in best.items()}
     columns = {name: [figures[name] for figures in table.values()] for name in next(iter(table.values()))}
     table["forecast, mean of the races"] = {name: sum(values) / len(values) for name, values in columns.items()}
-    table["forecast, worst of the races"] = {"skill": min(columns["skill"])}
+    table["forecast, worst of the races"] = {
+        "skill": min(columns["skill"]),
+        **{f"{which} coverage": pick(columns[_COVERAGE]) for which, pick in (("least", min), ("most", max))},
+    }
     return table
 
 
 def _figures(result: Result) -> dict[str, float]:
     errors = {f"MAE of {name} [s]": error_s for name, error_s in result.mae_s.items()}
-    return {"laps": result.n, **errors, "skill": result.skill, "coverage of the 90 % interval": result.coverage}
+    return {"laps": result.n, **errors, "skill": result.skill, _COVERAGE: result.coverage}
 
 
 def main() -> None:
-    """Print one line a race, and which settings all of them together would choose."""
+    """Print the table with a line for each race."""
     table = forecast()
     for number, (name, figures) in enumerate(table.items()):
         if not number:

@@ -6,7 +6,8 @@ lap, the steady state of a Kalman filter for a level that wanders. Two things ar
 Laps far from the others (a mistake, traffic) are pulled in before they are averaged. And
 a lap soon after a slow one is known to be slow, on cold tires in a closed field: laps are
 brought to the age that the next one will have before they are averaged. How fast weights
-should fall differs from race to race, so three memories are weighed as the methods are.
+should fall, and what a cold lap loses, differs from race to race, so the model has a
+member for each of some values, and weighs them as the methods are weighed.
 
 Whatever is used here ended before the forecast is made.
 """
@@ -48,8 +49,8 @@ class Settings(NamedTuple):
     """
 
     memories: tuple[float, ...] = (0.4, 0.6, 0.8)
-    warm_shares: tuple[float, ...] = (0.0, 0.006, 0.012)
-    warm_decay: float = 0.45
+    warm_shares: tuple[float, ...] = (0.003, 0.006, 0.009, 0.012)
+    warm_decay: float = 0.3
     pull_share: float = 0.005
     power: float = 16.0
     keep: float = 0.99
@@ -79,7 +80,7 @@ class Forecast(NamedTuple):
         method: ``COMBINATION``, or the one method that has at least ``SAY`` of the weight.
         weights: of each of ``METHODS``, together 1; 0 for one that has no say.
         parts_s: what each of them expects [s].
-        memories_s: what each of the model's memories expects [s].
+        memories_s: what each of the model's members expects [s].
     """
 
     lap: int
