@@ -14,6 +14,8 @@ from pitwall.race.wording import Value, Values
 
 #: Channels of a car that are looked at as stuck or flipped at most.
 MOST_CHANNELS: Final = 32
+#: What is silent for less has just been heard [s].
+_SILENT_FROM_S: Final = 2.0
 _DIRECTIONS: Final = ("degrading", "improving")
 _NOTHING: Final[Mapping[str, Any]] = {}
 
@@ -66,14 +68,22 @@ class Finding(NamedTuple):
 
 
 class CarMemory:
-    """What earlier ticks knew of a car: the forecast of the lap that has ended since, and when its clock was set."""
+    """
+    What earlier ticks knew of a car.
 
-    __slots__ = ("_forecast", "_foretold", "_lap", "_sessions", "_set_ms")
+    Attributes:
+        foretold: what was foretold for the last lap that ended, and the most that was [s].
+        lap_is_news: whether this tick tells anything of laps that the one before did not.
+    """
+
+    __slots__ = ("_forecast", "_lap", "_seen", "_sessions", "_set_ms", "foretold", "lap_is_news")
 
     def __init__(self) -> None:
+        self.foretold: tuple[Value, Value] = (None, None)
+        self.lap_is_news = True
         self._lap: int | None = None
         self._forecast: tuple[Value, Value] = (None, None)
-        self._foretold: tuple[Value, Value] = (None, None)
+        self._seen: tuple[Any, ...] = ()
         self._sessions: int | None = None
         self._set_ms: int | None = None
 
@@ -83,17 +93,15 @@ class CarMemory:
         if lap != self._lap:
             # Only the lap that the forecast was made for is held against it.
             followed = self._lap is not None and lap == self._lap + 1
-            self._foretold = self._forecast if followed else (None, None)
+            self.foretold = self._forecast if followed else (None, None)
             self._lap = lap
+        seen = (car.pace, car.stress, car.last_lap, car.best_lap_s, car.field_best_s)
+        self.lap_is_news, self._seen = seen != self._seen, seen
         pace = car.pace or _NOTHING
         self._forecast = (pace.get("forecast_s"), pace.get("forecast_high_s"))
         if self._sessions and car.sessions > self._sessions:
             self._set_ms = at_ms
         self._sessions = car.sessions
-
-    def foretold(self) -> tuple[Value, Value]:
-        """What was foretold for the last lap, and at most [s]."""
-        return self._foretold
 
     def since_set_s(self, at_ms: int) -> float | None:
         """How long ago the clock was set [s]; None if it was not while the car was watched."""
@@ -102,7 +110,9 @@ class CarMemory:
 
 def findings(car: CarNow, memory: CarMemory, at_ms: int, open_subjects: Iterable[str]) -> Iterator[Finding]:
     """
-    Every formula that there is something to give to, in their order.
+    Every formula that may have something new to say, in their order.
+
+    What would say nothing is left out: it is a few microseconds a car then, not thirty.
 
     Args:
         car: what is known of it now.
@@ -111,21 +121,34 @@ def findings(car: CarNow, memory: CarMemory, at_ms: int, open_subjects: Iterable
         open_subjects: what stands or is about to, so that it is looked at even where the tick does not speak of it.
     """
     open_now = frozenset(open_subjects)
-    pace = car.pace or _NOTHING
+    if memory.lap_is_news:
+        yield from _of_laps(car, memory)
+    yield from _fights("attack", "ahead", "overtakingOpportunity", car.gap or _NOTHING, open_now)
+    yield from _fights("pressure", "behind", "underPressure", car.gap or _NOTHING, open_now)
+    yield from _channels("stuck", car.stuck, open_now)
+    yield from _channels("flipped", car.flipped, open_now)
+    if car.clock == "stopped" or "clock:stopped" in open_now:
+        yield _finding("anomaly.clock_stopped", "clock:stopped", {"clock": car.clock})
+    since_set_s = memory.since_set_s(at_ms)
+    if since_set_s is not None:
+        figures = {"sessions": car.sessions, "since_set_s": since_set_s}
+        yield _finding("anomaly.clock_set", "clock:set", figures)
+    if car.silent_s >= _SILENT_FROM_S or "silent" in open_now:
+        yield _finding("anomaly.silent", "silent", {"silent_s": car.silent_s})
+
+
+def _of_laps(car: CarNow, memory: CarMemory) -> Iterator[Finding]:
+    """What can only change with a lap that ends, of this car or of another one."""
     stress = car.stress or _NOTHING
     lap = car.last_lap
     figures: dict[str, Any] = {
-        **pace,
+        **(car.pace or _NOTHING),
         "stress_index": stress.get("index"),
         "stress_g2m": stress.get("lap"),
         "lap": None if lap is None else lap.number,
         "lap_time_s": lap.time_s if lap is not None and lap.clean else None,
         "best_lap_s": car.best_lap_s,
         "field_best_s": car.field_best_s,
-        "clock": car.clock,
-        "sessions": car.sessions,
-        "since_set_s": memory.since_set_s(at_ms),
-        "silent_s": car.silent_s,
     }
     yield _finding("tire_wear.loss", "loss", figures)
     yield _finding("tire_wear.stress", "stress", figures)
@@ -133,16 +156,9 @@ def findings(car: CarNow, memory: CarMemory, at_ms: int, open_subjects: Iterable
     yield _finding("performance.consistency", "consistency", figures)
     for direction in _DIRECTIONS:
         yield _finding("performance.trend", f"trend:{direction}", {**figures, "direction": direction})
-    forecast_s, high_s = memory.foretold()
+    forecast_s, high_s = memory.foretold
     yield _finding("performance.slow", "slow", {**figures, "forecast_s": forecast_s, "forecast_high_s": high_s})
     yield _finding("performance.best", "best", figures)
-    yield from _fights("attack", "ahead", car.gap or _NOTHING, open_now)
-    yield from _fights("pressure", "behind", car.gap or _NOTHING, open_now)
-    yield from _channels("stuck", car.stuck, open_now)
-    yield from _channels("flipped", car.flipped, open_now)
-    yield _finding("anomaly.clock_stopped", "clock:stopped", figures)
-    yield _finding("anomaly.clock_set", "clock:set", figures)
-    yield _finding("anomaly.silent", "silent", figures)
 
 
 def _finding(name: str, subject: str, figures: Mapping[str, Any]) -> Finding:
@@ -150,11 +166,11 @@ def _finding(name: str, subject: str, figures: Mapping[str, Any]) -> Finding:
     return Finding(formula, subject, {each: _plain(figures.get(each)) for each in formula.units})
 
 
-def _fights(kind: str, other: str, gap: Mapping[str, Any], open_now: frozenset[str]) -> Iterator[Finding]:
+def _fights(kind: str, other: str, flag: str, gap: Mapping[str, Any], open_now: frozenset[str]) -> Iterator[Finding]:
     """The fight with the car that is next to it now, and the end of fights with cars that no longer are."""
     rival = gap.get(other)
     subject = f"{kind}:{rival}" if rival else kind
-    if gap:
+    if gap and (gap.get(flag) or subject in open_now):
         figures = {
             **gap,
             "gap_to_ahead_s": gap.get("gapToAheadSeconds"),
@@ -169,6 +185,8 @@ def _fights(kind: str, other: str, gap: Mapping[str, Any], open_now: frozenset[s
 
 
 def _channels(kind: str, found: tuple[str, ...], open_now: frozenset[str]) -> Iterator[Finding]:
+    if not (found or open_now):
+        return
     known = {subject.partition(":")[2] for subject in open_now if subject.startswith(f"{kind}:")}
     for channel in sorted(known | set(sorted(found)[:MOST_CHANNELS])):
         yield _finding(f"anomaly.{kind}", f"{kind}:{channel}", {"channel": channel, kind: channel in found})
