@@ -1,8 +1,9 @@
 """
 The REST resources, by Klein, and the root that the WebSocket hangs on too.
 
-Every answer is JSON, and tables are CSV too where that is asked for; an error is ``{"ok": false, "error": "…"}`` with the status
-that says whose fault it is. Nothing a client sends makes a 5xx.
+Every answer is JSON, and tables are CSV too where that is asked for; an error is
+``{"ok": false, "error": "…"}`` with the status that says whose fault it is. Nothing a
+client sends makes a 5xx.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from pitwall.hub import Hub
 from pitwall.serve import tables
 from pitwall.serve.origins import OriginPolicy
 from pitwall.serve.site import error_body
-from pitwall.serve.tables import Answer, Asked, Formats, NoRace, RaceTables, Refused
+from pitwall.serve.tables import Answer, Asked, Formats, NoRace, RaceTables, TableError
 from pitwall.wire.messages import recent
 
 #: The most points one answer holds.
@@ -81,8 +82,8 @@ class RestAPI:
     @app.route("/", methods=["GET"])
     def index(self, request: Any) -> bytes:
         """What this server is and where to look."""
-        paths = ["/api/health", "/api/recent/100", "/api/cars", "/api/laps", "/api/gaps", "/api/insights", "/api/score"]
-        paths.append("/api/ingest")
+        paths = ["/api/health", "/api/recent/100", "/api/cars", "/api/ingest"]
+        paths += ["/api/laps", "/api/gaps", "/api/insights", "/api/score"]
         return json.encode({"ok": True, "name": "pitwall", "version": __version__, "paths": paths})
 
     @app.route("/api/health", methods=["GET"])
@@ -139,9 +140,9 @@ class RestAPI:
         accept = b",".join(request.requestHeaders.getRawHeaders(b"accept", []))
         try:
             found: Answer = tables.render(Asked(request.args, accept.decode("latin-1")), answer)
-        except Refused as refusal:
-            request.setResponseCode(refusal.status)
-            return error_body(str(refusal))
+        except TableError as error:
+            request.setResponseCode(error.status)
+            return error_body(str(error))
         request.setHeader(b"content-type", found.content_type)
         return found.body
 

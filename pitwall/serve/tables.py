@@ -89,7 +89,7 @@ class NoRace:
         return {}
 
 
-class Refused(Exception):
+class TableError(Exception):
     """What was asked is not answered; ``status`` is the HTTP status that says so."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -129,19 +129,19 @@ class Asked:
         A parameter; None where it is missing or empty.
 
         Raises:
-            Refused: 400 where it comes twice, is not UTF-8, or is not one of ``choices``.
+            TableError: 400 where it comes twice, is not UTF-8, or is not one of ``choices``.
         """
         values = self._arguments.get(name.encode(), ())
         if len(values) > 1:
-            raise Refused(400, f"{name} is there {len(values)} times, wanted once")
+            raise TableError(400, f"{name} is there {len(values)} times, wanted once")
         if not values or not values[0]:
             return None
         try:
             value = values[0].decode()
         except UnicodeDecodeError:
-            raise Refused(400, f"{name} is not UTF-8") from None
+            raise TableError(400, f"{name} is not UTF-8") from None
         if choices and value not in choices:
-            raise Refused(400, f"{name} is {value[:40]!a}, wanted {', '.join(choices)}")
+            raise TableError(400, f"{name} is {value[:40]!a}, wanted {', '.join(choices)}")
         return value
 
     def count(self, name: str, most: int) -> int:
@@ -150,7 +150,7 @@ class Asked:
         if value is None:
             return most
         if not _COUNT.fullmatch(value):
-            raise Refused(400, f"{name} is {value[:40]!a}, wanted a whole number of 0 or more")
+            raise TableError(400, f"{name} is {value[:40]!a}, wanted a whole number of 0 or more")
         return min(int(value), most)
 
     def wants_csv(self) -> bool:
@@ -158,7 +158,7 @@ class Asked:
         Whether the answer is to be CSV.
 
         Raises:
-            Refused: 406 where it may be neither.
+            TableError: 406 where it may be neither.
         """
         chosen = self.text("format", ("json", "csv"))
         if chosen is not None:
@@ -170,7 +170,7 @@ class Asked:
         accept = MIMEAccept(liked)
         json_q, csv_q = accept.quality(_JSON), accept.quality(_CSV)
         if max(json_q, csv_q) <= 0:
-            raise Refused(406, f"there is {_JSON} and {_CSV}, and Accept wants neither")
+            raise TableError(406, f"there is {_JSON} and {_CSV}, and Accept wants neither")
         return bool(csv_q > json_q)
 
 
@@ -179,7 +179,7 @@ def render(asked: Asked, answer: Callable[[Asked], Formats]) -> Answer:
     The answer in the form that is asked for.
 
     Raises:
-        Refused: it can't be, or there is none.
+        TableError: it can't be, or there is none.
     """
     wants_csv = asked.wants_csv()
     formats = answer(asked)
@@ -245,7 +245,7 @@ def insight(race: RaceTables, ring: PointRing, insight_id: str, asked: Asked) ->
     """One insight with what its formula says to its inputs now, and what the ring does; as CSV, a line a figure."""
     found = race.insights.get(insight_id)
     if found is None:
-        raise Refused(404, f"no insight {insight_id[:40]!a} is kept")
+        raise TableError(404, f"no insight {insight_id[:40]!a} is kept")
     again = race.insights.recomputed(insight_id)
     content = {"insight": found, "recomputed": again, "ring": confirm(ring, found)}
     return Formats(lambda: content, lambda: table(flattened(content), ("name", "value")))
