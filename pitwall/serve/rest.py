@@ -1,8 +1,9 @@
 """
 The REST resources, by Klein, and the root that the WebSocket hangs on too.
 
-Every answer is JSON; an error is ``{"ok": false, "error": "…"}`` with the status
-that says whose fault it is. Nothing a client sends makes a 5xx.
+Every answer is JSON, and tables are CSV too where that is asked for; an error is
+``{"ok": false, "error": "…"}`` with the status that says whose fault it is. Nothing a
+client sends makes a 5xx.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from pitwall import __version__
 from pitwall.hub import Hub
+from pitwall.serve import tables
 from pitwall.serve.origins import OriginPolicy
 from pitwall.serve.site import error_body
+from pitwall.serve.tables import Answer, Asked, Formats, NoRace, RaceTables, TableError
 from pitwall.wire.messages import recent
 
 #: The most points one answer holds.
@@ -41,6 +44,7 @@ class RestAPI:
         ingest: takes the request of ``POST /api/ingest`` and returns its answer's bytes, or a Deferred of them.
         origins: which pages may read the answers.
         seconds: tells the time [s since 1970].
+        race: the tables of laps, gaps, insights and forecasts; None where no race is computed.
     """
 
     app = Klein()
@@ -53,7 +57,9 @@ class RestAPI:
         ingest: Callable[[Any], Any],
         origins: OriginPolicy,
         seconds: Callable[[], float],
+        race: RaceTables | None = None,
     ) -> None:
+        self._race = NoRace() if race is None else race
         self._seconds = seconds
         self._hub = hub
         self._health = health
@@ -77,6 +83,7 @@ class RestAPI:
     def index(self, request: Any) -> bytes:
         """What this server is and where to look."""
         paths = ["/api/health", "/api/recent/100", "/api/cars", "/api/ingest"]
+        paths += ["/api/laps", "/api/gaps", "/api/insights", "/api/score"]
         return json.encode({"ok": True, "name": "pitwall", "version": __version__, "paths": paths})
 
     @app.route("/api/health", methods=["GET"])
@@ -100,6 +107,44 @@ class RestAPI:
     def cars(self, request: Any) -> bytes:
         """What is known of each car."""
         return json.encode({"cars": self._hub.cars.known(self._seconds())})
+
+    @app.route("/api/laps", methods=["GET"])
+    def laps(self, request: Any) -> bytes:
+        """The laps driven, oldest first, and what they come to."""
+        return self._table(request, lambda asked: tables.laps(self._race, asked))
+
+    @app.route("/api/gaps", methods=["GET"])
+    def gaps(self, request: Any) -> bytes:
+        """Positions and gaps now."""
+        return self._table(request, lambda asked: tables.gaps(self._race, asked))
+
+    @app.route("/api/score", methods=["GET"])
+    def score(self, request: Any) -> bytes:
+        """How good the forecasts were."""
+        return self._table(request, lambda asked: tables.score(self._race, asked))
+
+    @app.route("/api/insights", methods=["GET"])
+    def insights(self, request: Any) -> bytes:
+        """The last insights, or those that stand, oldest first."""
+        return self._table(request, lambda asked: tables.insights(self._race, asked))
+
+    @app.route("/api/insights/<insight_id>", methods=["GET"])
+    def insight(self, request: Any, insight_id: str) -> bytes:
+        """One insight, computed again from its inputs, and what the ring says to it."""
+        return self._table(request, lambda asked: tables.insight(self._race, self._hub.ring, insight_id, asked))
+
+    def _table(self, request: Any, answer: Callable[[Asked], Formats]) -> bytes:
+        """An answer in the form that is asked for."""
+        vary = [*request.responseHeaders.getRawHeaders(b"vary", []), b"Accept"]
+        request.setHeader(b"vary", b", ".join(vary))
+        accept = b",".join(request.requestHeaders.getRawHeaders(b"accept", []))
+        try:
+            found: Answer = tables.render(Asked(request.args, accept.decode("latin-1")), answer)
+        except TableError as error:
+            request.setResponseCode(error.status)
+            return error_body(str(error))
+        request.setHeader(b"content-type", found.content_type)
+        return found.body
 
     @app.route("/api/ingest", methods=["POST"])
     def ingest(self, request: Any) -> Any:

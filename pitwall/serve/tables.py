@@ -1,0 +1,251 @@
+"""
+The tables of the race as REST answers: JSON, or CSV where that is asked for.
+
+CSV is chosen by ``?format=csv``, or by an Accept header that likes it better than
+JSON, as RFC 9110 (12.5.1) weighs them: the most specific range that fits tells,
+``q=0`` rules out, and where both are liked alike it is JSON. Where neither is liked
+the answer is 406. ``docs/rest.md`` shows every answer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple, Protocol
+
+from msgspec import json
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
+
+from pitwall.race.formulas import TYPES
+from pitwall.race.insights import MOST_KEPT, InsightBook
+from pitwall.race.sheet import LapRow
+from pitwall.ring import PointRing
+from pitwall.serve.confirm import confirm
+from pitwall.serve.csvtext import flattened, table
+
+#: The most laps of one answer.
+MOST_LAPS: Final = 5000
+#: The columns of a lap that its CSV has in any case; ``lists`` become a column for each item.
+LAP_COLUMNS: Final = (
+    *("chassis", "track", "lap", "kind", "marks", "start", "lap_time_s", "sector_times_s", "mini_times_s"),
+    *("stress_g2m", "sector_stress_g2m", "best", "field_best", "corrected", "first_seq", "last_seq"),
+)
+_LAP_LISTS: Final = {
+    "sector_times_s": "sector_{}_s",
+    "mini_times_s": "mini_{}_s",
+    "sector_stress_g2m": "sector_{}_stress_g2m",
+}
+_GAP_COLUMNS: Final = ("track", "position", "chassis")
+_INSIGHT_COLUMNS: Final = (
+    *("id", "timestamp", "track", "chassis", "type", "severity", "state", "message"),
+    *("formula", "first_seq", "last_seq", "data", "inputs"),
+)
+_JSON: Final = "application/json"
+_CSV: Final = "text/csv"
+_COUNT: Final = re.compile(r"\d{1,9}", re.ASCII)
+
+
+class RaceTables(Protocol):
+    """What is asked of the race: its state now, nothing computed anew."""
+
+    @property
+    def insights(self) -> InsightBook:
+        """What was said."""
+
+    def laps(self, chassis: str | None, track: str | None) -> list[LapRow]:
+        """The laps of a chassis, a track, both or all, as ``lap_row`` makes them, oldest first."""
+
+    def cars(self, chassis: str | None, track: str | None) -> list[dict[str, Any]]:
+        """What the laps of each of these cars come to, as ``car_summary`` tells it."""
+
+    def gaps(self, track: str | None) -> list[dict[str, Any]]:
+        """The gaps as clients get them, of a track or of all, by track and position."""
+
+    def score(self) -> dict[str, Any]:
+        """How good the forecasts were."""
+
+
+class NoRace:
+    """Tables of a server that computes no race: empty."""
+
+    def __init__(self) -> None:
+        self.insights = InsightBook()
+
+    def laps(self, chassis: str | None, track: str | None) -> list[LapRow]:
+        """No laps."""
+        return []
+
+    def cars(self, chassis: str | None, track: str | None) -> list[dict[str, Any]]:
+        """No cars."""
+        return []
+
+    def gaps(self, track: str | None) -> list[dict[str, Any]]:
+        """No gaps."""
+        return []
+
+    def score(self) -> dict[str, Any]:
+        """No forecasts."""
+        return {}
+
+
+class TableError(Exception):
+    """What was asked is not answered; ``status`` is the HTTP status that says so."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Answer(NamedTuple):
+    """An answer's bytes and what they are."""
+
+    content_type: bytes
+    body: bytes
+
+
+class Formats(NamedTuple):
+    """The two forms of an answer, each made only when it is asked for."""
+
+    as_json: Callable[[], Any]
+    as_csv: Callable[[], bytes]
+
+
+class Asked:
+    """
+    What a request asks for.
+
+    Args:
+        arguments: of the query, as Twisted parses it; those nobody asks about are ignored.
+        accept: the Accept header; empty without one.
+    """
+
+    def __init__(self, arguments: Mapping[bytes, Sequence[bytes]], accept: str = "") -> None:
+        self._arguments = arguments
+        self._accept = accept
+
+    def text(self, name: str, choices: Sequence[str] = ()) -> str | None:
+        """
+        A parameter; None where it is missing or empty.
+
+        Raises:
+            TableError: 400 where it comes twice, is not UTF-8, or is not one of ``choices``.
+        """
+        values = self._arguments.get(name.encode(), ())
+        if len(values) > 1:
+            raise TableError(400, f"{name} is there {len(values)} times, wanted once")
+        if not values or not values[0]:
+            return None
+        try:
+            value = values[0].decode()
+        except UnicodeDecodeError:
+            raise TableError(400, f"{name} is not UTF-8") from None
+        if choices and value not in choices:
+            raise TableError(400, f"{name} is {value[:40]!a}, wanted {', '.join(choices)}")
+        return value
+
+    def count(self, name: str, most: int) -> int:
+        """A whole number, at most ``most``, which is also what it is when missing."""
+        value = self.text(name)
+        if value is None:
+            return most
+        if not _COUNT.fullmatch(value):
+            raise TableError(400, f"{name} is {value[:40]!a}, wanted a whole number of 0 or more")
+        return min(int(value), most)
+
+    def wants_csv(self) -> bool:
+        """
+        Whether the answer is to be CSV.
+
+        Raises:
+            TableError: 406 where it may be neither.
+        """
+        chosen = self.text("format", ("json", "csv"))
+        if chosen is not None:
+            return chosen == "csv"
+        if not self._accept.strip():
+            return False
+        # Parameters of a type, such as its charset, choose nothing here.
+        liked = [(value.partition(";")[0].strip(), q) for value, q in parse_accept_header(self._accept, MIMEAccept)]
+        accept = MIMEAccept(liked)
+        json_q, csv_q = accept.quality(_JSON), accept.quality(_CSV)
+        if max(json_q, csv_q) <= 0:
+            raise TableError(406, f"there is {_JSON} and {_CSV}, and Accept wants neither")
+        return bool(csv_q > json_q)
+
+
+def render(asked: Asked, answer: Callable[[Asked], Formats]) -> Answer:
+    """
+    The answer in the form that is asked for.
+
+    Raises:
+        TableError: it can't be, or there is none.
+    """
+    wants_csv = asked.wants_csv()
+    formats = answer(asked)
+    if wants_csv:
+        return Answer(b"text/csv; charset=utf-8", formats.as_csv())
+    return Answer(_JSON.encode(), json.encode(formats.as_json()))
+
+
+def laps(race: RaceTables, asked: Asked) -> Formats:
+    """``?chassis=&track=&limit=``: the newest laps, oldest first, what each car's come to, and each track's."""
+    chassis, track = asked.text("chassis"), asked.text("track")
+    limit = asked.count("limit", MOST_LAPS)
+    rows = race.laps(chassis, track)
+    rows = rows[-limit:] if limit else []
+
+    def as_json() -> Any:
+        cars = race.cars(chassis, track)
+        return {"laps": rows, "cars": cars, "tracks": _tracks(cars)}
+
+    return Formats(as_json, lambda: table(rows, LAP_COLUMNS, _LAP_LISTS))
+
+
+def _tracks(cars: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What the cars' summaries come to for each track, of those that are shown."""
+    found: list[dict[str, Any]] = []
+    for track in sorted({car["track"] for car in cars}):
+        own = [car for car in cars if car["track"] == track]
+        timed = [car for car in own if car["best_lap_s"] is not None]
+        best = min(timed, key=lambda car: (car["best_lap_s"], car["chassis"]), default=None)
+        found.append(
+            {
+                "track": track,
+                "cars": len(own),
+                "best_lap_s": None if best is None else best["best_lap_s"],
+                "best_chassis": None if best is None else best["chassis"],
+            }
+        )
+    return found
+
+
+def gaps(race: RaceTables, asked: Asked) -> Formats:
+    """``?track=``: positions and gaps as of the last tick."""
+    rows = race.gaps(asked.text("track"))
+    return Formats(lambda: {"gaps": rows}, lambda: table(rows, _GAP_COLUMNS))
+
+
+def score(race: RaceTables, asked: Asked) -> Formats:
+    """How good the forecasts were; as CSV, a line a figure."""
+    content = race.score()
+    return Formats(lambda: content, lambda: table(flattened(content), ("name", "value")))
+
+
+def insights(race: RaceTables, asked: Asked) -> Formats:
+    """``?chassis=&track=&type=&state=standing|all&limit=``: insights, oldest first."""
+    chassis, track, type_ = asked.text("chassis"), asked.text("track"), asked.text("type", TYPES)
+    limit = asked.count("limit", MOST_KEPT)
+    standing = asked.text("state", ("standing", "all")) == "standing"
+    found = (race.insights.standing if standing else race.insights.newest)(limit, track, chassis, type_)
+    return Formats(lambda: {"insights": found}, lambda: table(found, _INSIGHT_COLUMNS))
+
+
+def insight(race: RaceTables, ring: PointRing, insight_id: str, asked: Asked) -> Formats:
+    """One insight with what its formula says to its inputs now, and what the ring does; as CSV, a line a figure."""
+    found = race.insights.get(insight_id)
+    if found is None:
+        raise TableError(404, f"no insight {insight_id[:40]!a} is kept")
+    again = race.insights.recomputed(insight_id)
+    content = {"insight": found, "recomputed": again, "ring": confirm(ring, found)}
+    return Formats(lambda: content, lambda: table(flattened(content), ("name", "value")))
