@@ -80,7 +80,7 @@ def pack_rows(columns: Sequence[tuple[Any, ...]], channels: NDArray[np.float64],
     rows = np.empty(len(cars), ROW)
     rows["car"] = cars
     rows["meta_s"] = rows["time_s"] = list(map(datetime.timestamp, columns[2]))
-    rows["clock"] = rows["shift_s"] = 0
+    rows["clock"] = rows["shift_s"] = rows["clock_sigma_s"] = 0
     rows["latitude"], rows["longitude"] = channels[_LATITUDE], channels[_LONGITUDE]
     for name, values in zip(_CORE, channels, strict=False):
         rows[name] = values

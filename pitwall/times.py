@@ -21,12 +21,12 @@ def place(rows: Rows, stamps: Sequence[Any], cars: CarTable) -> None:
     Place rows by their cars' clocks, where these tell the time.
 
     Args:
-        rows: as they came; ``time_s``, ``clock`` and ``shift_s`` are set here.
+        rows: as they came; ``time_s`` and what is known of the clocks are set here.
         stamps: what each row's point has as ``timestamp``; shape (n,).
         cars: whose facts have the clocks.
     """
     times, numbers = rows["time_s"].tolist(), rows["car"].tolist()
-    clocks, shifts = [0] * len(times), [0.0] * len(times)
+    clocks, shifts, sigmas = [0] * len(times), [0.0] * len(times), [0.0] * len(times)
     for index, stamp in enumerate(stamps):
         car_s = car_time_s(stamp)
         facts = cars.facts.get(numbers[index])
@@ -38,7 +38,8 @@ def place(rows: Rows, stamps: Sequence[Any], cars: CarTable) -> None:
         times[index] = clock.place(car_s, times[index])
         if not clock.stopped:
             clocks[index], shifts[index] = clock.sessions, clock.shift_s
-    rows["time_s"], rows["clock"], rows["shift_s"] = times, clocks, shifts
+            sigmas[index] = clock.sigma_s
+    rows["time_s"], rows["clock"], rows["shift_s"], rows["clock_sigma_s"] = times, clocks, shifts, sigmas
 
 
 def car_time_s(stamp: Any) -> float | None:

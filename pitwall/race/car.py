@@ -19,15 +19,13 @@ from numpy.typing import NDArray
 from pitwall.model.track import Track
 from pitwall.race.axes import Axes
 from pitwall.race.buffer import RowBuffer
-from pitwall.race.intake import NEAR_S, Intake, Sorted
+from pitwall.race.intake import Intake, Sorted
 from pitwall.race.lap import Lap
 from pitwall.race.laptimer import AFTER_LINE_S, MARGIN_S, Boundaries, Figures, LineTime, figures, line_time
-from pitwall.race.tracker import LATE_S, Line, Sample, Tracker, driven_scale
+from pitwall.race.tracker import KEPT_S, REOPEN_S, Line, Sample, Tracker, driven_scale
 
 Rows = NDArray[np.void]
 
-#: Late rows are taken in so often, by the car's clock [s].
-REOPEN_S: Final = 6.0
 #: A car that goes through the pits crosses the line at less than this share of its usual speed there.
 _PIT_SPEED: Final = 0.6
 _PIT_KMH: Final = 75.0
@@ -57,6 +55,7 @@ class Stored(Struct, array_like=True):
     settled: int
     base: int | None
     shift_s: float
+    clock_sigma_s: float
     changed_from_s: float
     told_s: float
     reopened_s: float
@@ -79,6 +78,7 @@ class Car:
         points: accepted since the last report.
         laps: the last ones that ended, oldest first.
         shift_s: what is to be added to the car's times for the time that all cars share [s].
+        clock_sigma_s: how sure that is, as a standard deviation [s].
         told_s: the time up to which the trace was reported [s].
         heard_s: the latest ``meta_time`` [s since 1970].
         clock, sessions: how often the car's clock was set by now, 0 while it tells none; and at most so far.
@@ -103,7 +103,7 @@ class Car:
         self.tracker, self.intake, self.axes = Tracker(), Intake(), Axes()
         self.buffer = RowBuffer()
         self.laps: list[Lap] = []
-        self.shift_s = 0.0
+        self.shift_s = self.clock_sigma_s = 0.0
         self._base: int | None = None
         self._settled = 0
         self._late: list[Rows] = []
@@ -128,7 +128,7 @@ class Car:
         self.clock, self.sessions = int(rows["clock"][-1]), max(self.sessions, int(rows["clock"].max()))
         if self._waiting is not None:
             rows, self._waiting = np.concatenate([self._waiting, rows]), None
-        found = self.intake.sort(rows["time_s"].tolist())
+        found = self.intake.sort(rows["time_s"].tolist(), self._known)
         if found.anew:
             self._begin_anew()
         if found.waits is not None:
@@ -142,7 +142,7 @@ class Car:
                 if not near.size:
                     return
             self._last_whole = _whole(near[-1])
-            self.shift_s = float(near["shift_s"][-1])
+            self.shift_s, self.clock_sigma_s = float(near["shift_s"][-1]), float(near["clock_sigma_s"][-1])
             self.axes.add(near)
             self._insert(near)
             self._follow()
@@ -232,6 +232,7 @@ class Car:
             self._settled,
             self._base,
             self.shift_s,
+            self.clock_sigma_s,
             self._changed_from_s,
             self.told_s,
             self._reopened_s,
@@ -248,7 +249,8 @@ class Car:
         self.clock, self.sessions = stored.clock, stored.sessions
         self.tracker, self.intake, self.axes = stored.tracker, stored.intake, stored.axes
         self.laps, self._settled, self._base = stored.laps, stored.settled, stored.base
-        self.shift_s, self._changed_from_s, self.told_s = stored.shift_s, stored.changed_from_s, stored.told_s
+        self.shift_s, self.clock_sigma_s = stored.shift_s, stored.clock_sigma_s
+        self._changed_from_s, self.told_s = stored.changed_from_s, stored.told_s
         self._reopened_s = stored.reopened_s
         self.buffer = RowBuffer(np.frombuffer(stored.rows, dtype), stored.kept_from_s)
         self._last_whole = stored.last_whole
@@ -265,6 +267,12 @@ class Car:
                 kept.append(at)
             before = whole
         return near[kept]
+
+    def _known(self, from_s: float, to_s: float) -> int:
+        """How many rows there are of a span of time; -1 where it is too long ago to tell."""
+        if from_s < self.buffer.kept_from_s or not len(self.buffer) or from_s < self.buffer.times[0]:
+            return -1
+        return len(self.buffer.between(from_s, to_s))
 
     def _begin_anew(self) -> None:
         intake = self.intake
@@ -302,7 +310,7 @@ class Car:
         for first, last in zip(lines, lines[1:], strict=False):
             if last.after_s > upto_s:
                 break
-            again = last.after_s + MARGIN_S >= from_s
+            again = last.after_s + AFTER_LINE_S >= from_s
             if last.number <= self._settled and not again:
                 continue
             if first.after_s - MARGIN_S < self.buffer.kept_from_s and last.number <= self._settled:
@@ -326,14 +334,14 @@ class Car:
         newest_s = self.intake.newest_s
         tracker = self.tracker
         lines = tracker.lines
-        while len(lines) > 2 and lines[1].after_s + MARGIN_S < newest_s - LATE_S - NEAR_S:
+        while len(lines) > 2 and lines[1].after_s + MARGIN_S < newest_s - KEPT_S:
             del lines[0]
-        keep_s = newest_s - LATE_S - 2 * NEAR_S
+        keep_s = newest_s - KEPT_S
         if lines:
             keep_s = min(keep_s, lines[0].before_s - 2 * MARGIN_S)
         if len(self.buffer) and self.buffer.times[0] < keep_s - 10.0:
             self.buffer.drop_before(keep_s)
-        while len(tracker.remembered) > 1 and tracker.remembered[1].time_s < newest_s - LATE_S - NEAR_S:
+        while len(tracker.remembered) > 1 and tracker.remembered[1].time_s < newest_s - KEPT_S:
             del tracker.remembered[0]
         if len(tracker.trace) > 4000:
             del tracker.trace[:2000]
@@ -364,7 +372,7 @@ class Car:
 
     def _lap(self, first: Line, last: Line, known: dict[int, Lap]) -> Lap:
         began, ended = self._line_time(first), self._line_time(last)
-        rows = self.buffer.between(first.before_s - MARGIN_S, last.after_s + MARGIN_S)
+        rows = self.buffer.between(first.before_s - MARGIN_S, last.after_s + AFTER_LINE_S)
         inside = rows[(rows["time_s"] >= first.after_s) & (rows["time_s"] < last.after_s)]
         clocks = np.unique(inside["clock"]) if inside.size else np.empty(0)
         timed = last.laps == 1 and last.whole and math.isfinite(began.time_s) and math.isfinite(ended.time_s)
@@ -414,8 +422,8 @@ class Car:
             return []
         least_kmh = min(_PIT_SPEED * float(np.median(usual)), _PIT_KMH)
         rows = self.buffer
-        start_kmh = _speed_at(rows.between(first.before_s - MARGIN_S, first.after_s + MARGIN_S), first.after_s)
-        end_kmh = _speed_at(rows.between(last.before_s - MARGIN_S, last.after_s + MARGIN_S), last.after_s)
+        start_kmh = _speed_at(rows.between(first.before_s - MARGIN_S, first.after_s + AFTER_LINE_S), first.after_s)
+        end_kmh = _speed_at(rows.between(last.before_s - MARGIN_S, last.after_s + AFTER_LINE_S), last.after_s)
         speeds = inside["speed_kmh"][np.isfinite(inside["speed_kmh"])]
         if not speeds.size:
             return []

@@ -29,6 +29,12 @@ _NEVER_LATE_S: Final = 120.0
 #: Differences kept for the spread.
 _MOST_KEPT: Final = 512
 _LATE_SHARE: Final = 0.9
+#: The least difference is taken of each so long, and compared with the next so many [s].
+_SLOT_S: Final = 5.0
+_QUICKEST: Final = 4
+#: How sure an offset is before there is anything to compare, and at best [s].
+_UNSURE_S: Final = 0.5
+_SURE_S: Final = 0.001
 
 
 class CarClock:
@@ -37,6 +43,7 @@ class CarClock:
 
     Attributes:
         offset_s: UTC minus the car's clock, as well as is known; NaN before there is a point [s].
+        sigma_s: how far off that may be, as a standard deviation [s].
         sessions: how often the clock was set or went on after a stop, and 1 for the first time.
         stopped: whether it stands still.
         steps_back: points whose car time was before that of an earlier one.
@@ -45,6 +52,7 @@ class CarClock:
 
     __slots__ = (
         "_above_from_s",
+        "_slots",
         "_anchor_s",
         "_began_s",
         "_differences",
@@ -54,6 +62,7 @@ class CarClock:
         "newest_s",
         "offset_s",
         "sessions",
+        "sigma_s",
         "steps_back",
         "stopped",
     )
@@ -61,6 +70,7 @@ class CarClock:
     def __init__(self) -> None:
         self.offset_s = math.nan
         self.sessions = 0
+        self.sigma_s = _UNSURE_S
         self.stopped = False
         self.steps_back = 0
         self.newest_s = -math.inf
@@ -69,6 +79,8 @@ class CarClock:
         self._above_from_s = math.nan
         self._least: deque[tuple[float, float]] = deque()
         self._differences: deque[tuple[float, float]] = deque(maxlen=_MOST_KEPT)
+        #: The least difference of each few seconds, for how sure the least of all is.
+        self._slots: deque[tuple[int, float]] = deque(maxlen=int(WINDOW_S / _SLOT_S))
 
     def place(self, car_s: float, meta_s: float) -> float:
         """
@@ -122,6 +134,13 @@ class CarClock:
                 self._begin(min(least_s, difference_s), car_s, meta_s)
         else:
             self._above_from_s = math.nan
+        slot = int(meta_s // _SLOT_S)
+        if self._slots and self._slots[-1][0] == slot:
+            if difference_s < self._slots[-1][1]:
+                self._slots[-1] = (slot, difference_s)
+        elif not self._slots or slot > self._slots[-1][0]:
+            self._be_sure()
+            self._slots.append((slot, difference_s))
         least = self._least
         while least and least[-1][1] >= difference_s:
             least.pop()
@@ -134,10 +153,17 @@ class CarClock:
         while self._differences[0][0] < meta_s - WINDOW_S:
             self._differences.popleft()
 
+    def _be_sure(self) -> None:
+        """The least of some samples is beyond the true least by about as much as the next ones are beyond it."""
+        least = sorted(each for _, each in self._slots)[:_QUICKEST]
+        self.sigma_s = max(sum(least) / len(least) - least[0], _SURE_S) if len(least) > 1 else _UNSURE_S
+
     def _begin(self, offset_s: float, car_s: float, meta_s: float) -> None:
         self.sessions += 1
         self.offset_s = self._anchor_s = offset_s
         self._began_s, self._above_from_s = meta_s, math.nan
         self.newest_s = car_s
         self._least.clear()
+        self._slots.clear()
+        self.sigma_s = _UNSURE_S
         self._differences.clear()

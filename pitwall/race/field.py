@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pitwall.race.report import CarTick
 from pitwall.race.traces import Trace
@@ -25,8 +25,8 @@ CLOSE_S: Final = 1.0
 CLOSING_OVER_S: Final = 5.0
 #: A car whose track's length is not known counts with the longest there is [m].
 LONGEST_LAP_M: Final = 30_000.0
-#: What is not known of a car's clock besides: two clocks are compared by points that came at their quickest [s].
-CLOCK_SIGMA_S: Final = 0.005
+#: Cars keep their order while neither is further by more than this many deviations of what is known.
+STEADY: Final = 0.5
 
 
 class FieldCar:
@@ -36,8 +36,11 @@ class FieldCar:
         self.chassis = chassis
         self.trace = Trace()
         self.heard_s = -math.inf
+        #: In the order of the last tick; 0 before the first.
+        self.position = 0
         self.shift_s = 0.0
         self.sigma_m = 1.0
+        self.clock_sigma_s = 0.0
         self.average_kmh: float | None = None
         #: Moment, the car ahead, and the interval to it.
         self.intervals: deque[tuple[float, str, float]] = deque(maxlen=64)
@@ -46,6 +49,7 @@ class FieldCar:
         """Take a report in."""
         self.heard_s = max(self.heard_s, tick.heard_s)
         self.shift_s, self.sigma_m, self.average_kmh = tick.shift_s, tick.sigma_m, tick.average_kmh
+        self.clock_sigma_s = tick.clock_sigma_s
         self.trace.replace(tick.trace_from_s, tick.trace, length_m, tick.ahead)
 
     @property
@@ -70,6 +74,14 @@ class FieldCar:
         return bool(then) and then[-1] - interval_s > max(0.5 * sigma_s, 0.01)
 
 
+class _Place(NamedTuple):
+    """A car, how far it was at the moment of comparison [m], and whether that is known."""
+
+    car: FieldCar
+    way_m: float
+    known: bool
+
+
 def gaps(track: str, cars: list[FieldCar], now_s: float, length_m: float | None) -> list[dict[str, Any]]:
     """
     Position and gaps of every car of a track, in order of position.
@@ -91,51 +103,75 @@ def gaps(track: str, cars: list[FieldCar], now_s: float, length_m: float | None)
     places = []
     for car in cars:
         known = bool(len(car.trace)) and car.known_s >= moment_s and math.isfinite(moment_s)
-        places.append((-car.distance(moment_s), car.chassis, car, known))
-    places.sort(key=lambda place: place[:2])
+        places.append(_Place(car, car.distance(moment_s), known))
+    _put_in_order(places)
     found: list[dict[str, Any]] = []
-    for index, (minus_m, _, car, known) in enumerate(places):
-        ahead = places[index - 1] if index else None
-        gap = _percents(car, places[0][2], ahead[2] if ahead else None,
-                        places[index + 1][2] if index + 1 < len(places) else None)
+    for index, (car, way_m, known) in enumerate(places):
+        car.position = index + 1
+        ahead = places[index - 1].car if index else None
+        behind = places[index + 1].car if index + 1 < len(places) else None
+        gap = _percents(car, places[0].car, ahead, behind)
         gap = {"chassis": car.chassis, "track": track, "position": index + 1, **gap}
         gap["overtakingOpportunity"] = gap["underPressure"] = False
         gap["gapToLeaderSeconds"] = 0.0 if not index and known else None
         gap["gapToAheadSeconds"] = gap["gapToBehindSeconds"] = gap["gapSigmaSeconds"] = None
         gap["lapsDown"] = None
         if ahead is not None:
-            gap["ahead"] = ahead[2].chassis
+            gap["ahead"] = ahead.chassis
             found[-1]["behind"] = car.chassis
         if known and ahead is not None:
-            _seconds(gap, found[-1], car, ahead[2], places[0][2], moment_s, -minus_m)
-        if length_m is not None and math.isfinite(minus_m) and math.isfinite(places[0][0]):
-            gap["lapsDown"] = int((minus_m - places[0][0]) // length_m)
+            _seconds(gap, found[-1], places[index], places[index - 1], places[0], moment_s)
+        if length_m is not None and math.isfinite(way_m) and math.isfinite(places[0].way_m):
+            gap["lapsDown"] = max(int((places[0].way_m - way_m) // length_m), 0)
         if math.isfinite(moment_s):
             gap["asOf"] = round(moment_s * 1000)
         found.append(gap)
     return found
 
 
+def _put_in_order(places: list[_Place]) -> None:
+    """By distance; cars side by side stay as they were, for who is ahead of them by inches is noise."""
+    places.sort(key=lambda place: (place.car.position or len(places) + 1, -place.way_m, place.car.chassis))
+    for index in range(1, len(places)):
+        at = index
+        while at and _passed(places[at], places[at - 1]):
+            places[at - 1], places[at] = places[at], places[at - 1]
+            at -= 1
+
+
+def _passed(behind: _Place, ahead: _Place) -> bool:
+    further_m = behind.way_m - ahead.way_m
+    if not further_m > 0:
+        return False
+    if not (behind.car.position and ahead.car.position):
+        return True
+    return further_m > STEADY * math.hypot(behind.car.sigma_m, ahead.car.sigma_m)
+
+
 def _seconds(
-    gap: dict[str, Any],
-    before: dict[str, Any],
-    car: FieldCar,
-    ahead: FieldCar,
-    leader: FieldCar,
-    moment_s: float,
-    here_m: float,
+    gap: dict[str, Any], before: dict[str, Any], own: _Place, ahead: _Place, leader: _Place, moment_s: float
 ) -> None:
-    to_leader_s, interval_s = moment_s - leader.when(here_m), moment_s - ahead.when(here_m)
+    car = own.car
+    to_leader_s, interval_s = _gap_s(own, leader, moment_s), _gap_s(own, ahead, moment_s)
     if math.isfinite(to_leader_s):
         gap["gapToLeaderSeconds"] = round(to_leader_s, 3)
     if not math.isfinite(interval_s):
         return
     gap["gapToAheadSeconds"] = before["gapToBehindSeconds"] = round(interval_s, 3)
     speed_m_s = max(car.trace.speed(moment_s - car.shift_s), 1.0)
-    sigma_s = math.hypot(car.sigma_m / speed_m_s, ahead.sigma_m / speed_m_s, CLOCK_SIGMA_S)
+    sigma_s = math.hypot(
+        car.sigma_m / speed_m_s, ahead.car.sigma_m / speed_m_s, car.clock_sigma_s, ahead.car.clock_sigma_s
+    )
     gap["gapSigmaSeconds"] = round(sigma_s, 4)
-    close = car.closes(moment_s, ahead.chassis, interval_s, sigma_s) and interval_s < CLOSE_S
+    close = car.closes(moment_s, ahead.car.chassis, interval_s, sigma_s) and interval_s < CLOSE_S
     gap["overtakingOpportunity"] = before["underPressure"] = close
+
+
+def _gap_s(own: _Place, ahead: _Place, moment_s: float) -> float:
+    """Now less the moment the car ahead was here; 0 where the two are side by side, NaN where not known [s]."""
+    if own.way_m >= ahead.way_m:
+        return 0.0
+    return moment_s - ahead.car.when(own.way_m)
 
 
 def _percents(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from msgspec import Struct
@@ -18,6 +18,10 @@ FINEST_S: Final = 0.015
 _AHEAD_S: Final = 10.0
 #: A car that sends nothing but rows from before for so long has had its clock put back, or begins again [s].
 _BACK_FOR_S: Final = 5.0
+_BACK_ROWS: Final = 5
+_AGAIN_SHARE: Final = 0.7
+#: From one such row to the next it is no further than this [s].
+_BACK_STEP_S: Final = 2.5
 
 
 class Sorted(NamedTuple):
@@ -53,10 +57,18 @@ class Intake(Struct, array_like=True):
     too_late: int = 0
     astray: int = 0
     back_from_s: float = math.nan
+    back_to_s: float = math.nan
+    back_rows: int = 0
     last_s: float = math.nan
 
-    def sort(self, times: Sequence[float]) -> Sorted:
-        """Sort rows that came at these times [s], in the order in which they came."""
+    def sort(self, times: Sequence[float], known: Callable[[float, float], int]) -> Sorted:
+        """
+        Sort rows.
+
+        Args:
+            times: of the rows, in the order in which they came [s].
+            known: how many rows of a span of time the car had sent already; -1 where that is too long ago to tell.
+        """
         near: list[int] = []
         close: list[int] = []
         late: list[int] = []
@@ -79,15 +91,26 @@ class Intake(Struct, array_like=True):
                 self.last_s = time_s
                 near.append(index)
                 self.newest_s = max(newest_s, time_s)
-                self.back_from_s = math.nan
+                self.back_from_s = self.back_to_s = math.nan
                 continue
-            if not abs(time_s - self.back_from_s) < 2 * _BACK_FOR_S:
-                self.back_from_s = time_s
-            if time_s - self.back_from_s > _BACK_FOR_S and time_s < newest_s - _AHEAD_S:
+            if self._goes_on_from_before(time_s) and self._again(known(self.back_from_s, time_s)):
                 near, close, late, anew = [index], [], [], True
-                self.newest_s, self.last_s, self.back_from_s = time_s, time_s, math.nan
+                self.newest_s, self.last_s = time_s, time_s
+                self.back_from_s = self.back_to_s = math.nan
             elif time_s >= newest_s - LATE_S:
                 late.append(index)
             else:
                 self.too_late += 1
         return Sorted(near, close, late, waits, anew)
+
+    def _goes_on_from_before(self, time_s: float) -> bool:
+        """Whether rows from before have come for a while, one after the other, and none in time between them."""
+        if not 0 <= time_s - self.back_to_s < _BACK_STEP_S or time_s >= self.newest_s - _AHEAD_S:
+            self.back_from_s, self.back_rows = time_s, 0
+        self.back_to_s = time_s
+        self.back_rows += 1
+        return time_s - self.back_from_s > _BACK_FOR_S and self.back_rows >= _BACK_ROWS
+
+    def _again(self, known: int) -> bool:
+        """Whether as many rows come as had come of that time, so that they are neither a hole's nor a few late ones."""
+        return known < 0 or _AGAIN_SHARE * known <= self.back_rows <= known / (1 - _AGAIN_SHARE)

@@ -103,9 +103,7 @@ class TrackRace:
         self.gaps: list[dict[str, Any]] = []
         self.corrections: list[dict[str, Any]] = []
         self.at_ms = 0
-        self.best_s: float | None = None
-        self.minis_s: list[float | None] = [None] * MINI_SECTORS
-        self.sectors_s: list[float | None] = []
+        self._begin_bests()
         self._lengths_m: deque[float] = deque(maxlen=_LENGTHS)
         self._length_m = length_m
 
@@ -217,15 +215,30 @@ class TrackRace:
             car.keep(lap)
         if lap.length_m is not None and not {"estimated", "first"} & set(lap.marks):
             self._lengths_m.append(lap.length_m)
-        if lap.clean and lap.time_s is not None:
-            self.best_s = lap.time_s if self.best_s is None else min(self.best_s, lap.time_s)
-            if len(self.sectors_s) != len(lap.sectors_s):
-                self.sectors_s = [None] * len(lap.sectors_s)
-            for bests, times in ((self.minis_s, lap.minis_s), (self.sectors_s, lap.sectors_s)):
-                for index, time_s in enumerate(times):
-                    best = bests[index]
-                    if time_s is not None and (best is None or time_s < best):
-                        bests[index] = time_s
+        if before is not None and corrected:
+            self._begin_bests()
+            for each in self.cars.values():
+                for kept in each.laps.values():
+                    self._keep_best(kept)
+        else:
+            self._keep_best(lap)
+
+    def _begin_bests(self) -> None:
+        self.best_s: float | None = None
+        self.minis_s: list[float | None] = [None] * MINI_SECTORS
+        self.sectors_s: list[float | None] = []
+
+    def _keep_best(self, lap: Lap) -> None:
+        if not lap.clean or lap.time_s is None:
+            return
+        self.best_s = lap.time_s if self.best_s is None else min(self.best_s, lap.time_s)
+        if len(self.sectors_s) != len(lap.sectors_s):
+            self.sectors_s = [None] * len(lap.sectors_s)
+        for bests, times in ((self.minis_s, lap.minis_s), (self.sectors_s, lap.sectors_s)):
+            for index, time_s in enumerate(times):
+                best = bests[index]
+                if time_s is not None and (best is None or time_s < best):
+                    bests[index] = time_s
 
     def _correct(self, car: RaceCar, before: Lap, lap: Lap, was_s: float | None) -> None:
         changed: dict[str, list[Any]] = {}

@@ -30,6 +30,7 @@ class CarTick(Struct, array_like=True, tag="c"):
         laps: that ended or changed.
         length_m: what its distance makes of a lap; None where that is not known.
         sigma_m: how well its place is known [m].
+        clock_sigma_s: how well its clock is [s].
         average_kmh: its average speed in the lap so far; None where none was sent.
         lap_sent: the lap number it sends; None where it sends none.
         clock, sessions: its clock, 0 while it tells none, and how often it was set.
@@ -47,6 +48,7 @@ class CarTick(Struct, array_like=True, tag="c"):
     laps: list[LapChange]
     length_m: float | None
     sigma_m: float
+    clock_sigma_s: float
     speed_kmh: float | None
     average_kmh: float | None
     lap_sent: int | None
@@ -93,6 +95,7 @@ def car_tick(number: int, car: Car, at_ms: int, laps: list[LapChange]) -> CarTic
         laps,
         own_m if math.isfinite(own_m) else None,
         tracker.sigma_m(car.length_m),
+        car.clock_sigma_s,
         _finite(place.speed_m_s * 3.6),
         float(speeds.mean(dtype=float)) if speeds.size else None,
         place.lap,

@@ -63,6 +63,10 @@ _LAPS_AHEAD: Final = 2
 #: A place is remembered so often, and for so long [s].
 _REMEMBERED_EVERY_S: Final = 1.0
 LATE_S: Final = 120.0
+#: Late rows are taken in so often, by the car's clock [s].
+REOPEN_S: Final = 6.0
+#: What is to be kept for them [s].
+KEPT_S: Final = LATE_S + REOPEN_S + 8.0
 #: A point of the trace at most so often [s].
 _TRACE_S: Final = 0.2
 
@@ -194,8 +198,8 @@ class Tracker(Struct):
                 else:
                     for waiting in samples[taken:index]:
                         self._take(waiting, before, length_m)
-                place.speed_at_s = sample.time_s
                 self._take(sample, now, length_m)
+                place.speed_at_s = sample.time_s
                 taken = index + 1
             elif not sample.time_s - place.speed_at_s <= HOLE_S:
                 if sample.time_s - place.speed_at_s > LONGEST_HOLE_S:
@@ -261,9 +265,8 @@ class Tracker(Struct):
         time_s, lap, reading_m, _ = sample
         before_s, before_m_s = place.time_s, place.speed_m_s
         if time_s > before_s or before_s != before_s:
-            if not self.remembered or time_s - self.remembered[-1].time_s >= _REMEMBERED_EVERY_S:
-                if before_s == before_s:
-                    self.remembered.append(copy(place))
+            if before_s == before_s and self._memorable(before_s):
+                self.remembered.append(copy(place))
             span_s = time_s - before_s
             if speed_m_s == speed_m_s and span_s == span_s:
                 if before_m_s != before_m_s:
@@ -291,6 +294,13 @@ class Tracker(Struct):
         if time_s - place.traced_s >= _TRACE_S:
             place.traced_s = time_s
             self.trace.append((time_s, place.lines, self.in_lap_m(length_m)))
+
+    def _memorable(self, time_s: float) -> bool:
+        """Whether a place is to be remembered; never between two samples of the speed, of which the second is not known."""
+        place = self.place
+        if self.remembered and time_s - self.remembered[-1].time_s < _REMEMBERED_EVERY_S:
+            return False
+        return time_s == place.speed_at_s or not time_s - place.speed_at_s <= HOLE_S
 
     def _read(self, time_s: float, reading_m: float, length_m: float, lap_known: bool) -> None:
         """Compare a lap distance with what was driven since the last one."""
