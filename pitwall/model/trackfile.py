@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
-from pitwall.model.track import Track, TrackFileError, parse_tracks, track_key
+from pitwall.model.track import Track, parse_tracks, track_key
 
 
 def with_boundaries(content: str | bytes, track: Track, ends_m: Sequence[float]) -> str:
@@ -41,7 +42,7 @@ def with_boundaries(content: str | bytes, track: Track, ends_m: Sequence[float])
     before = entry.get("sectors", [])
     marks = [0, *(round(float(end), 1) for end in ends_m), entry["total_m"]]
     sectors = []
-    for index, (start_m, end_m) in enumerate(zip(marks, marks[1:], strict=False)):
+    for index, (start_m, end_m) in enumerate(pairwise(marks)):
         kept = before[index] if len(before) == len(marks) - 1 else {"name": f"S{index + 1}"}
         sectors.append({**kept, "start_m": start_m, "end_m": end_m})
     text = _text({**tracks, name: {**entry, "sectors": sectors}})
@@ -62,6 +63,3 @@ def _text(tracks: dict[str, Any]) -> str:
             fields.append(f"    {json.dumps(key, ensure_ascii=False)}: {told}")
         lines.append(f"  {json.dumps(name, ensure_ascii=False)}: {{\n" + ",\n".join(fields) + "\n  }")
     return "{\n" + ",\n".join(lines) + "\n}\n"
-
-
-__all__ = ["TrackFileError", "with_boundaries"]

@@ -20,8 +20,10 @@ from pitwall.race.series import FloatArray
 
 #: Samples further apart than this do not follow one another [s].
 _NEXT_S = 0.5
-#: A lap with a hole longer than this is not used [s].
-_HOLE_S = 1.0
+#: A lap with a hole longer than this is not used; recorded laps have some of two seconds [s].
+_HOLE_S = 2.5
+#: After a hole like this the same lap number is of another outing [s].
+_OUTING_S = 10.0
 #: Shorter or longer is no lap [s].
 _SHORTEST_S = 20.0
 _LONGEST_S = 900.0
@@ -60,7 +62,7 @@ def recorded_laps(
     chosen = np.isfinite(lap)
     time_s, lap, speed_kmh, received_s = (column[chosen] for column in (time_s, lap, speed_kmh, received_s))
     found = []
-    starts = [0, *(np.flatnonzero(np.diff(lap)) + 1).tolist()]
+    starts = [0, *(np.flatnonzero((np.diff(lap) != 0) | (np.diff(time_s) > _OUTING_S)) + 1).tolist()]
     for start, end in zip(starts, [*starts[1:], lap.size], strict=True):
         if end - start < 2:
             continue
