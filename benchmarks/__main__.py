@@ -1,5 +1,5 @@
 """
-Measure PitWall: ``python -m benchmarks [--quick] [idle race udp fanout http long slow micro]``.
+Measure PitWall: ``python -m benchmarks [--quick] [idle race udp fanout http long slow micro sectors]``.
 
 Starts servers of its own on loopback ports, one after the other, and prints a
 table. Figures of one run compare with one another; those of two machines, or of
@@ -16,11 +16,12 @@ import time
 from benchmarks.longrows import long
 from benchmarks.micro import micro
 from benchmarks.scenarios import SCENARIOS
+from benchmarks.sectors import sectors
 
 
 def main() -> None:
     """Run what was asked for and print it."""
-    known = {**SCENARIOS, "long": long, "micro": micro}
+    known = {**SCENARIOS, "long": long, "micro": micro, "sectors": sectors}
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("scenarios", nargs="*", metavar="scenario", help=f"of {', '.join(known)}; all by default")
     parser.add_argument("--quick", action="store_true", help="shorter, and less exact")

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pitwall.importer.batches import BatchSize, batches
-from pitwall.importer.formats import CSV, ReadError
+from pitwall.importer.formats import CSV, ReadError, read_error
 from pitwall.importer.sources import Source
 from pitwall.model.channels import UNKNOWN_LAPS
 from pitwall.model.point import Point
@@ -95,7 +95,7 @@ def read_cars(sources: Iterable[Source], told: Told, track: Track) -> Recorded:
                 if math.isnan(known[2]):
                     known[2] = point.speed_kmh
         except (ReadError, OSError) as error:
-            raise ReadError(f"{source.label}: {error}") from None
+            raise ReadError(f"{source.label}: {read_error(error)}") from None
     return Recorded({name: _columns(its) for name, its in samples.items()}, elsewhere)
 
 
