@@ -152,7 +152,7 @@ class Axes(Struct):
                     self.covered_m += lapdist - self.lapdist_m
                 self.lapdist_m = lapdist
             # A sample at the end of a stretch belongs by half to it, and by half to the next.
-            closes = speed == speed and not time_s - self.begin_s < _STRETCH_S
+            closes = speed == speed and not 0.0 <= time_s - self.begin_s < _STRETCH_S
             share = 0.5 if closes else 1.0
             self._sample(accx, accy, steering, share)
             if closes:

@@ -65,6 +65,13 @@ class SignTests(SynchronousTestCase):
             rows[name] *= -1
             self.assertEqual(watched(rows).flipped, (name,))
 
+    def test_slow_senders(self) -> None:
+        """A car that sends once or twice a second is judged as well, if not as soon."""
+        for rate_hz in (1.0, 2.5):
+            self.assertEqual(watched(one_car(100, rate_hz=rate_hz)).flipped, ())
+            rows = one_car(100, rate_hz=rate_hz, faults=Faults(flipped_cars=(0,)))
+            self.assertEqual(watched(rows).flipped, BOTH)
+
     def test_withdrawn(self) -> None:
         """A verdict is withdrawn some minutes after the logger was put right, and not at the first doubt."""
         rows = one_car(360, rate_hz=10.0)
@@ -213,6 +220,12 @@ class StateTests(SynchronousTestCase):
         for found in evidence.values():
             self.assertGreater(found["correlation"], 0.9)
             self.assertGreater(found["seconds"], 30)
+
+    def test_clock_put_back(self) -> None:
+        """A car whose clock is put back by hours goes on being watched."""
+        rows = one_car(120, rate_hz=10.0, faults=Faults(flipped_cars=(0,)))
+        rows["time_s"][200:] -= 7200
+        self.assertEqual(watched(rows).flipped, BOTH)
 
     def test_nothing(self) -> None:
         """No rows, and rows without any channel, change nothing that is said."""
