@@ -1,5 +1,5 @@
 """
-Measure PitWall: ``python -m benchmarks [--quick] [idle race udp fanout http long slow micro forecast]``.
+Measure PitWall: ``python -m benchmarks [--quick] [idle race udp fanout http long slow micro forecast sectors]``.
 
 Starts servers of its own on loopback ports, one after the other, and prints a
 table. Figures of one run compare with one another; those of two machines, or of
@@ -17,11 +17,12 @@ from benchmarks.forecast import forecast
 from benchmarks.longrows import long
 from benchmarks.micro import micro
 from benchmarks.scenarios import SCENARIOS
+from benchmarks.sectors import sectors
 
 
 def main() -> None:
     """Run what was asked for and print it."""
-    known = {**SCENARIOS, "long": long, "micro": micro, "forecast": forecast}
+    known = {**SCENARIOS, "long": long, "micro": micro, "forecast": forecast, "sectors": sectors}
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("scenarios", nargs="*", metavar="scenario", help=f"of {', '.join(known)}; all by default")
     parser.add_argument("--quick", action="store_true", help="shorter, and less exact")

@@ -118,6 +118,25 @@ def run_import(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -
         return int(end.code or 0)
 
 
+def calibrate_options(parser: argparse.ArgumentParser) -> None:
+    """The options of ``pitwall calibrate``."""
+    parser.add_argument("recordings", nargs="+", metavar="RECORDING", help="as FILE of `pitwall import`, of one race")
+    parser.add_argument("--track", type=_name, metavar="T", required=True, help="the track, as in the track file")
+    parser.add_argument(
+        "--official", metavar="CSV", required=True, help="its official timing, 23_AnalysisEnduranceWithSections…"
+    )
+    parser.add_argument(
+        "--write", metavar="TRACKFILE", help="put the boundaries into this file; a new one begins as the packaged one"
+    )
+
+
+def run_calibrate(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
+    """Run ``pitwall calibrate``."""
+    from pitwall.importer.calibrate_command import run
+
+    return run(arguments)
+
+
 def _server(text: str) -> str:
     try:
         parts = urlsplit(text)
@@ -154,4 +173,5 @@ def _seconds(text: str) -> float:
 #: What there is to run.
 COMMANDS = {
     "import": Command("send recordings to a running server", import_options, run_import),
+    "calibrate": Command("fit sector boundaries to official sector times", calibrate_options, run_calibrate),
 }

@@ -31,7 +31,7 @@ class CommandLineTests(SynchronousTestCase):
         status, output, _ = self.run_main("--help")
         self.assertEqual(status, 0)
         for name, command in COMMANDS.items():
-            self.assertRegex(output, rf"(?m)^ +{name} +{command.help}$")
+            self.assertRegex(output, rf"(?m)^ +{name}\s+{command.help}$")
         self.assertEqual(self.run_main(), (2, "", output))
 
     def test_command_help(self) -> None:
