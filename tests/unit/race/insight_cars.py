@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import random
 from typing import Any
 
 from hypothesis import strategies as st
@@ -74,49 +76,56 @@ def a_car(chassis: str = "GR86-004-78", **fields: Any) -> CarNow:
     return CarNow(chassis, **{"first_seq": 101, "last_seq": 1300, **healthy, **fields})
 
 
-_maybe = st.none() | st.floats(allow_nan=True, allow_infinity=True)
-_seconds = st.none() | st.floats(0, 3)
-_loss = st.none() | st.floats(-0.2, 0.5)
-_channels = st.lists(st.sampled_from(["speed_kmh", "accx_can", "accy_can", "rpm"]), unique=True, max_size=3).map(tuple)
-_rivals = st.sampled_from([None, "GR86-022-13", "GR86-033-46"])
+#: Figures near every level, far from all of them, not known, and none at all.
+_LOSSES = (None, -0.2, 0.0, 0.03, 0.05, 0.07, 0.1, 0.13, 0.2, 0.28, 0.5, math.nan)
+_INDEXES = (None, 100.0, 112.0, 116.0, 122.0, 126.0, 135.0, 150.0, math.inf)
+_EVENNESS = (None, 96.0, 97.2, 98.0, 98.6, 99.5)
+_GAPS_S = (None, 0.2, 0.9, 1.1, 1.4, 3.0)
+_SILENT_S = (0.0, 1.0, 3.0, 6.0, 40.0, math.nan)
+_CHANNELS = ("speed_kmh", "accx_can", "rpm")
+_RIVALS = (None, "GR86-022-13", "GR86-033-46")
 
 
-@st.composite
-def cars(draw: st.DrawFn, chassis: str) -> CarNow:
-    """A car in any state that a tick may find it in, many of them at the edges of the levels."""
-    loss = draw(_loss)
+def a_race(seed: int) -> list[tuple[int, tuple[CarNow, ...]]]:
+    """Eighty ticks of two cars in which figures jump about: how long after the one before [ms], and the cars in it."""
+    dice = random.Random(seed)
+    state = {chassis: _any_fields(dice, 1) for chassis in ("GR86-004-78", "GR86-022-13")}
+    ticks = []
+    for number in range(80):
+        for chassis, fields in state.items():
+            fresh = _any_fields(dice, 1 + number // 8)
+            fields.update({name: fresh[name] for name in fresh if dice.random() < 0.3})
+            if dice.random() < 0.02:
+                state[chassis] = fresh
+        cars = [a_car(chassis, **fields) for chassis, fields in state.items() if dice.random() < 0.8]
+        ticks.append((dice.choice((-1000, 0, 600, 600, 600, 2500, 8000)), tuple(cars)))
+    return ticks
+
+
+def _any_fields(dice: random.Random, lap: int) -> dict[str, Any]:
     pace = a_pace(
-        loss,
-        width=draw(st.floats(0, 0.1)),
-        consistency=draw(st.none() | st.floats(95, 100)),
-        trend=draw(st.sampled_from(["improving", "stable", "degrading"])),
-        forecast_high_s=draw(_maybe | st.floats(95, 100)),
+        dice.choice(_LOSSES),
+        width=dice.choice((0.01, 0.06)),
+        consistency=dice.choice(_EVENNESS),
+        trend=dice.choice(("improving", "stable", "degrading", None)),
+        forecast_high_s=dice.choice((None, 97.0, 98.0, 99.0)),
     )
-    gap = a_gap(draw(_seconds), draw(_seconds), ahead=draw(_rivals), behind=draw(_rivals))
-    lap = a_lap(draw(st.integers(1, 6)), draw(st.none() | st.floats(90, 110)), draw(st.sampled_from([(), ("in",)])))
-    return a_car(
-        chassis,
-        gap=draw(st.none() | st.just(gap)),
-        pace=draw(st.none() | st.just(pace)),
-        stress=draw(st.none() | st.fixed_dictionaries({"lap": _maybe, "index": _maybe | st.floats(100, 150)})),
-        last_lap=draw(st.none() | st.just(lap)),
-        best_lap_s=draw(st.none() | st.sampled_from([97.0, 97.5])),
-        stuck=draw(_channels),
-        flipped=draw(_channels),
-        clock=draw(st.sampled_from(["none", "running", "stopped"])),
-        sessions=draw(st.integers(0, 3)),
-        silent_s=draw(st.floats(0, 40) | _maybe.filter(lambda value: value is not None)),
-        points=draw(st.none() | st.integers(0, 100)),
-    )
+    gap = a_gap(dice.choice(_GAPS_S), dice.choice(_GAPS_S), ahead=dice.choice(_RIVALS), behind=dice.choice(_RIVALS))
+    last_lap = a_lap(lap, dice.choice((None, 97.5, 98.5, 99.5, 104.0)), dice.choice(((), (), ("in",))))
+    return {
+        "gap": dice.choice((None, gap, gap, gap)),
+        "pace": dice.choice((None, pace, pace, pace)),
+        "stress": dice.choice((None, {"lap": 1800.0, "index": dice.choice(_INDEXES)})),
+        "last_lap": dice.choice((None, last_lap, last_lap, last_lap)),
+        "best_lap_s": dice.choice((None, 97.0, 97.5)),
+        "stuck": tuple(dice.sample(_CHANNELS, dice.choice((0, 0, 1, 2)))),
+        "flipped": tuple(dice.sample(_CHANNELS, dice.choice((0, 0, 1)))),
+        "clock": dice.choice(("none", "running", "stopped")),
+        "sessions": dice.choice((0, 1, 1, 2)),
+        "silent_s": dice.choice(_SILENT_S),
+        "points": dice.choice((None, 60)),
+    }
 
 
-#: Ticks one after the other: how long after the one before [ms], and the cars that are new in it.
-TICKS = st.lists(
-    st.tuples(
-        st.integers(-1000, 8000),
-        st.lists(st.sampled_from(["GR86-004-78", "GR86-022-13"]), unique=True).flatmap(
-            lambda names: st.tuples(*map(cars, names))
-        ),
-    ),
-    max_size=12,
-)
+#: Any such race.
+RACES = st.integers(0, 2**32).map(a_race)

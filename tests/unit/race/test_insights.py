@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from hypothesis import given, settings
+from twisted.python.monkey import MonkeyPatcher
 from twisted.trial.unittest import SynchronousTestCase
 
+from pitwall.race import insights
 from pitwall.race.evidence import MOST_INPUTS, inputs_of, recomputed
+from pitwall.race.findings import CarMemory
 from pitwall.race.formulas import SEVERITIES, TYPES
 from pitwall.race.insights import MOST_KEPT, CarNow, InsightBook
-from tests.unit.race.insight_cars import START_MS, TICK_MS, TICKS, a_car, a_gap, a_lap, a_pace
+from tests.unit.race.insight_cars import RACES, START_MS, TICK_MS, a_car, a_gap, a_lap, a_pace
 
 Ticks = Sequence[tuple[int, Sequence[CarNow]]]
 
@@ -256,8 +259,8 @@ class KeptTests(BookCase):
         self.tick(a_car(pace=a_pace(0.2)), a_car("GR86-022-13", pace=a_pace(0.05)))
         self.book.tick("cota", self.now_ms, [a_car(silent_s=9.0)])
 
-        def ids(insights: list[dict[str, Any]]) -> list[str]:
-            return [insight["id"] for insight in insights]
+        def ids(found: list[dict[str, Any]]) -> list[str]:
+            return [insight["id"] for insight in found]
 
         for asked in (self.book.newest, self.book.standing):
             self.assertEqual(ids(asked(10)), ["i1", "i2", "i3", "i4"])
@@ -312,8 +315,8 @@ def run(ticks: Ticks, turned: bool = False) -> tuple[InsightBook, list[dict[str,
 class AnyRaceTests(SynchronousTestCase):
     """What holds whatever happens in a race."""
 
-    @settings(max_examples=40)
-    @given(TICKS)
+    @settings(max_examples=25)
+    @given(RACES)
     def test_states(self, ticks: Ticks) -> None:
         """Nothing is raised twice, changed or cleared without having been raised, or changed to what it was."""
         book, said = run(ticks)
@@ -333,8 +336,8 @@ class AnyRaceTests(SynchronousTestCase):
         }
         self.assertEqual(told, standing)
 
-    @settings(max_examples=40)
-    @given(TICKS)
+    @settings(max_examples=25)
+    @given(RACES)
     def test_agrees(self, ticks: Ticks) -> None:
         """Each insight follows from the inputs that are kept of it, also after a journey through JSON."""
         book, said = run(ticks)
@@ -345,16 +348,35 @@ class AnyRaceTests(SynchronousTestCase):
             self.assertTrue(recomputed(json.loads(json.dumps(new)))["agrees"])
             self.assertEqual(book.get(new["id"]), new)
 
-    @settings(max_examples=40)
-    @given(TICKS)
+    @settings(max_examples=25)
+    @given(RACES)
     def test_same_again(self, ticks: Ticks) -> None:
         """The same race says the same, byte for byte, whatever the order of the cars within a tick."""
         first = json.dumps(run(ticks)[1])
         self.assertEqual(json.dumps(run(ticks)[1]), first)
         self.assertEqual(json.dumps(run(ticks, turned=True)[1]), first)
 
-    @settings(max_examples=40)
-    @given(TICKS)
+    @settings(max_examples=25)
+    @given(RACES)
+    def test_shortcut(self, ticks: Ticks) -> None:
+        """That a car's laps are not looked at where they tell nothing new changes nothing."""
+
+        class Restless(CarMemory):
+            """Has news of laps at every tick."""
+
+            def note(self, car: CarNow, at_ms: int) -> None:
+                super().note(car, at_ms)
+                self.lap_is_news = True
+
+        def told(said: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+            return [(new["id"], new["state"], new["severity"], new["data"], new["timestamp"]) for new in said]
+
+        quick = told(run(ticks)[1])
+        patch = MonkeyPatcher((insights, "CarMemory", Restless))
+        self.assertEqual(told(patch.runWithPatches(run, ticks)[1]), quick)
+
+    @settings(max_examples=25)
+    @given(RACES)
     def test_shape(self, ticks: Ticks) -> None:
         """Types, severities and states are those of the contract, and every input has a value and a unit."""
         for new in run(ticks)[1]:
@@ -364,8 +386,8 @@ class AnyRaceTests(SynchronousTestCase):
             for held in new["inputs"].values():
                 self.assertEqual(list(held), ["value", "unit"])
 
-    @settings(max_examples=40)
-    @given(TICKS)
+    @settings(max_examples=25)
+    @given(RACES)
     def test_bounded(self, ticks: Ticks) -> None:
         """A car is watched for no more than there is to say of it, and not at all once it is forgotten."""
         book, _ = run(ticks)
