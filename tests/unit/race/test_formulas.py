@@ -54,7 +54,7 @@ class LadderTests(SynchronousTestCase):
 
     def test_stop(self) -> None:
         """Fewer laps are worse; a car that is not losing has nothing to stop for."""
-        sure = {"loss_per_lap_s": 0.1, "loss_low": 0.05}
+        sure: dict[str, Any] = {"loss_per_lap_s": 0.1, "loss_low": 0.05}
         self.assertIsNone(self.judge("strategy.stop", laps_until_loss=5.1, **sure))
         self.assertEqual(self.judge("strategy.stop", laps_until_loss=5.0, **sure), "medium")
         self.assertEqual(self.judge("strategy.stop", laps_until_loss=2.0, **sure), "high")
@@ -146,9 +146,11 @@ class FormulaTests(SynchronousTestCase):
     def test_dwell(self, standing: str | None, lasted_s: float, lasted_laps: int) -> None:
         """A change counts only when it has lasted."""
         for wanted in (None, *SEVERITIES):
-            formula = Formula(
-                "anomaly.x", {}, lambda _, __, w=wanted: w, lambda *_: "", None, Dwell(5.0), Dwell(2.0, 1)
-            )
+
+            def judge(values: Values, standing: str | None, wanted: str | None = wanted) -> str | None:
+                return wanted
+
+            formula = Formula("anomaly.x", {}, judge, lambda *_: "", None, Dwell(5.0), Dwell(2.0, 1))
             after = decide(formula, {}, standing, lasted_s, lasted_laps)
             worse = rank(wanted) > rank(standing)
             lasted = lasted_s >= 5 if worse else lasted_s >= 2 and lasted_laps >= 1

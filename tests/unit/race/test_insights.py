@@ -296,7 +296,7 @@ class KeptTests(BookCase):
 
     def test_cut_as_needed(self) -> None:
         """Only what must be is cut, the longest first."""
-        values = {"a": "x" * 40_000, "b": "y" * 50_000, "c": 1.0}
+        values: dict[str, Any] = {"a": "x" * 40_000, "b": "y" * 50_000, "c": 1.0}
         inputs = inputs_of(values, {"c": "s"})
         self.assertEqual(inputs["cut"]["value"], "b")
         self.assertEqual((inputs["a"]["value"], inputs["c"]), (values["a"], {"value": 1.0, "unit": "s"}))
