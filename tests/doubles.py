@@ -31,6 +31,7 @@ from pitwall.serve.origins import OriginPolicy
 from pitwall.serve.quickpost import QuickPost
 from pitwall.serve.rest import RestAPI, Root, WebSocketDoor
 from pitwall.serve.site import BoundedSite
+from pitwall.serve.tables import RaceTables
 from pitwall.serve.websocket import TelemetryFactory
 from pitwall.wire.live import LiveDecoder
 from pitwall.wire.points import Decoded, PointDecoder
@@ -267,6 +268,7 @@ class WebServer:
         origins: ``ALLOWED_ORIGINS``.
         most_clients: how many may be there.
         max_inflated: of lines that come packed [bytes].
+        race: the tables of the race.
     """
 
     def __init__(
@@ -280,6 +282,7 @@ class WebServer:
         origins: Sequence[str] = (),
         most_clients: int = 1000,
         max_inflated: int = 64 << 20,
+        race: RaceTables | None = None,
     ) -> None:
         self.reactor = MemoryReactorClock()
         self.reactor.advance(1_757_184_100.0)
@@ -296,7 +299,7 @@ class WebServer:
         self.ingest = IngestDoor(self.hub, decoder, self.intake, told, self.reactor, cooperator, max_body, max_inflated)
         policy = OriginPolicy(origins)
         self.api = RestAPI(
-            self.hub, lambda: (self.well, {"ok": self.well}), self.ingest.post, policy, self.reactor.seconds
+            self.hub, lambda: (self.well, {"ok": self.well}), self.ingest.post, policy, self.reactor.seconds, race
         )
         clients = self.broadcaster.clients
         door = WebSocketDoor(WebSocketResource(self.factory), policy, lambda: len(clients), most_clients)

@@ -159,7 +159,7 @@ def _stop(values: Values, standing: str | None) -> str | None:
 
 
 def _trend(values: Values, standing: str | None) -> str | None:
-    return "low" if values["trend"] == values["direction"] else None
+    return "low" if values["trend"] is not None and values["trend"] == values["direction"] else None
 
 
 def _slow(values: Values, standing: str | None) -> str | None:

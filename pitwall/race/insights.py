@@ -49,8 +49,10 @@ class _Watch:
     def lasted(self, wanted: str | None, at_ms: int, lap: int) -> tuple[float, int]:
         """For how long it has been wanted worse, or milder [s], and how many laps ended meanwhile."""
         rises = rank(wanted) > rank(self.severity)
-        if rises is not self.rises or at_ms < self.since_ms or lap < self.since_lap:
+        if rises is not self.rises:
             self.rises, self.since_ms, self.since_lap = rises, at_ms, lap
+        # A track's time and a car's laps begin anew when a recording does.
+        self.since_ms, self.since_lap = min(self.since_ms, at_ms), min(self.since_lap, lap)
         return (at_ms - self.since_ms) / 1000, lap - self.since_lap
 
 
