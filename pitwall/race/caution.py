@@ -17,6 +17,8 @@ from pitwall.race.pace import SHORT_LAP, SLOW_LAP
 
 #: A lap of more than this share of the usual is slow where most of the field is as slow.
 CAUTION_LAP: Final = 1.03
+#: Before a lap under caution, one of more than this share is not trusted to be a racing lap.
+BEGUN_LAP: Final = 1.015
 #: The share of the other cars that must be slow, and how many at least.
 CAUTION_SHARE: Final = 0.5
 CAUTION_CARS: Final = 2
@@ -90,6 +92,11 @@ def under_caution(field: FieldLaps, chassis: str, lap: DrivenLap, quick: float) 
         slow += seen is True
         others += seen is not None
     return slow >= CAUTION_CARS and slow >= CAUTION_SHARE * others
+
+
+def began_before(lap: DrivenLap, usual: float) -> bool:
+    """Whether the caution of the next lap began during this one: it was a little slow already."""
+    return lap.time_s is not None and lap.time_s > BEGUN_LAP * usual
 
 
 def _is_slow(laps: list[DrivenLap], start_s: float, end_s: float, quick: float) -> bool | None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
-from pitwall.race.caution import is_clean, quick_s, under_caution, usual_s, with_caution
+from pitwall.race.caution import began_before, is_clean, quick_s, under_caution, usual_s, with_caution
 from pitwall.race.forecast import (
     COMBINATION,
     DEFAULT,
@@ -121,6 +121,9 @@ class PaceBook:
         if quick is not None:
             if under_caution(self._field, chassis, driven, quick):
                 driven.marks = with_caution(driven.marks)
+                before = self._field.find(chassis, lap.number - 1)
+                if before is not None and began_before(before, usual_s(self._field.cars[chassis], quick)):
+                    before.marks = with_caution(before.marks)
             self._judge(chassis, quick)
         self._score(chassis, driven)
         self._look_ahead(chassis, quick)
