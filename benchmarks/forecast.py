@@ -14,7 +14,7 @@ three baselines, picked in hindsight.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from statistics import fmean, median
 from typing import Final, NamedTuple
@@ -29,6 +29,12 @@ from pitwall.race.score import PUBLISHED, skill
 GRID: Final = tuple(
     DEFAULT._replace(warm_decay=warm_decay, power=power, keep=keep)
     for warm_decay, power, keep in product((0.3, 0.45, 0.6), (4.0, 8.0, 16.0), (0.98, 0.99))
+)
+
+_SUMMARIES: Final[tuple[tuple[str, Callable[[list[float]], float]], ...]] = (
+    ("mean", fmean),
+    ("least", min),
+    ("most", max),
 )
 
 
@@ -135,8 +141,8 @@ def forecast(quick: bool = False) -> dict[str, dict[str, float]]:
             )
     table = {f"forecast of {name}": _figures(result) for name, result in best.items()}
     columns = {name: [figures[name] for figures in table.values()] for name in next(iter(table.values()))}
-    for which, pick in (("mean", fmean), ("least", min), ("most", max)):
-        table[f"forecast, {which} of the races"] = {name: pick(values) for name, values in columns.items()}
+    for which, summary in _SUMMARIES:
+        table[f"forecast, {which} of the races"] = {name: summary(values) for name, values in columns.items()}
     return table
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
-from pitwall.race.caution import began_before, is_clean, quick_s, under_caution, usual_s, with_caution
+from pitwall.race.caution import began_before, is_clean, quick_s, settled, under_caution, usual_s, with_caution
 from pitwall.race.forecast import (
     COMBINATION,
     DEFAULT,
@@ -170,8 +170,9 @@ class PaceBook:
         """Judge a car's laps by what is known of the usual one now."""
         laps = self._field.cars[chassis]
         usual = usual_s(laps, quick)
+        known = settled(self._field, quick)
         for lap in laps:
-            self._field.judge(chassis, lap, is_clean(lap, usual))
+            self._field.judge(chassis, lap, known and is_clean(lap, usual))
 
     def _score(self, chassis: str, lap: DrivenLap) -> None:
         kept = self._forecasts.get(chassis)
