@@ -7,18 +7,20 @@ judgement decides what a forecast is made from; the official flags decide which 
 scored: those that began and ended under green (or the finish), not the first, not into
 or out of the pits, at most 107 % of a lap that a quarter of the race's such laps were
 quicker than; and that the car had driven such a lap before, for all methods rest on
-one. Skill is 1 − MAE / MAE of the best of the
+one. The baselines are those that the product keeps, and, as a second opinion, the same
+three made of the laps that the official flags call clean. Skill is 1 − MAE / MAE of the best of the
 three baselines, picked in hindsight.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
+from statistics import fmean, median
 from typing import Final, NamedTuple
 
 from benchmarks.official import OfficialRace, races
-from pitwall.race.forecast import BASELINES, DEFAULT, MODEL, Settings
+from pitwall.race.forecast import BASELINES, DEFAULT, MODEL, Settings, baselines
 from pitwall.race.pace import SLOW_LAP
 from pitwall.race.paces import PaceBook
 from pitwall.race.score import PUBLISHED, skill
@@ -28,20 +30,57 @@ GRID: Final = tuple(
     DEFAULT._replace(warm_decay=warm_decay, power=power, keep=keep)
     for warm_decay, power, keep in product((0.3, 0.45, 0.6), (4.0, 8.0, 16.0), (0.98, 0.99))
 )
-_COVERAGE: Final = "coverage of the 90 % interval"
+
+_SUMMARIES: Final[tuple[tuple[str, Callable[[list[float]], float]], ...]] = (
+    ("mean", fmean),
+    ("least", min),
+    ("most", max),
+)
 
 
 class Result(NamedTuple):
-    """A race played with some settings: laps scored, MAE by method [s], the share of laps inside the interval."""
+    """
+    A race played with some settings.
+
+    Attributes:
+        n: laps scored.
+        mae_s: by ``PUBLISHED``, ``MODEL`` and the product's baselines [s].
+        flags_mae_s: by ``PUBLISHED`` and the baselines of the laps that the flags call clean [s].
+        coverage: the share of laps inside the interval.
+    """
 
     n: int
     mae_s: dict[str, float]
+    flags_mae_s: dict[str, float]
     coverage: float
 
     @property
     def skill(self) -> float:
-        """Against the best baseline in hindsight."""
+        """Against the best of the product's baselines in hindsight."""
         return skill(self.mae_s) or 0.0
+
+
+class FlagBaselines:
+    """The three baselines of the laps that are scored, the field's median being that of the same lap number."""
+
+    def __init__(self) -> None:
+        self._cars: dict[str, list[tuple[int, float]]] = {}
+        self._numbers: dict[int, list[float]] = {}
+        self._latest: dict[str, float] = {}
+
+    def lap_ended(self, chassis: str, number: int, time_s: float) -> None:
+        """A lap that is clean by the flags ended."""
+        self._cars.setdefault(chassis, []).append((number, time_s))
+        self._numbers.setdefault(number, []).append(time_s)
+        self._latest[chassis] = time_s
+
+    def now(self, chassis: str) -> dict[str, float]:
+        """What they expect of a car's next lap [s]; nothing before a first one."""
+        laps = self._cars.get(chassis)
+        if laps is None:
+            return {}
+        to_field_s = [time_s - median(self._numbers[number]) for number, time_s in laps]
+        return baselines([time_s for _, time_s in laps], to_field_s, median(self._latest.values()))
 
 
 def scored_laps(race: OfficialRace) -> set[tuple[str, int]]:
@@ -54,21 +93,27 @@ def scored_laps(race: OfficialRace) -> set[tuple[str, int]]:
 def play(race: OfficialRace, settings: Settings) -> Result:
     """Forecast each lap of a race when the one before ends."""
     wanted = scored_laps(race)
-    book = PaceBook(settings=settings)
+    book, flags = PaceBook(settings=settings), FlagBaselines()
     wrong_s = dict.fromkeys((PUBLISHED, MODEL, *BASELINES), 0.0)
+    flags_wrong_s = dict.fromkeys(BASELINES, 0.0)
     count = inside = 0
-    begun: set[str] = set()
+    by_flags: dict[str, dict[str, float]] = {}
     for chassis, lap, _, _ in race.laps:
         forecast, time_s = book.forecast(chassis), lap.time_s
         if time_s is not None and (chassis, lap.number) in wanted:
-            if forecast is not None and chassis in begun:
+            if forecast is not None and by_flags.get(chassis):
                 count += 1
                 inside += forecast.low_s <= time_s <= forecast.high_s
                 for name, said_s in {PUBLISHED: forecast.time_s, **forecast.parts_s}.items():
                     wrong_s[name] += abs(said_s - time_s)
-            begun.add(chassis)
+                for name, said_s in by_flags[chassis].items():
+                    flags_wrong_s[name] += abs(said_s - time_s)
+            flags.lap_ended(chassis, lap.number, time_s)
+        by_flags[chassis] = flags.now(chassis)
         book.lap_ended(chassis, lap)
-    return Result(count, {name: total_s / count for name, total_s in wrong_s.items()}, inside / count)
+    mae_s = {name: total_s / count for name, total_s in wrong_s.items()}
+    flags_mae_s = {name: total_s / count for name, total_s in flags_wrong_s.items()}
+    return Result(count, mae_s, {PUBLISHED: mae_s[PUBLISHED], **flags_mae_s}, inside / count)
 
 
 def chosen(results: Mapping[str, Sequence[Result]], without: str = "") -> int:
@@ -96,17 +141,20 @@ def forecast(quick: bool = False) -> dict[str, dict[str, float]]:
             )
     table = {f"forecast of {name}": _figures(result) for name, result in best.items()}
     columns = {name: [figures[name] for figures in table.values()] for name in next(iter(table.values()))}
-    table["forecast, mean of the races"] = {name: sum(values) / len(values) for name, values in columns.items()}
-    table["forecast, worst of the races"] = {
-        "skill": min(columns["skill"]),
-        **{f"{which} coverage": pick(columns[_COVERAGE]) for which, pick in (("least", min), ("most", max))},
-    }
+    for which, summary in _SUMMARIES:
+        table[f"forecast, {which} of the races"] = {name: summary(values) for name, values in columns.items()}
     return table
 
 
 def _figures(result: Result) -> dict[str, float]:
-    errors = {f"MAE of {name} [s]": error_s for name, error_s in result.mae_s.items()}
-    return {"laps": result.n, **errors, "skill": result.skill, _COVERAGE: result.coverage}
+    return {
+        "laps": result.n,
+        **{f"MAE of {name} [s]": error_s for name, error_s in result.mae_s.items()},
+        "skill": result.skill,
+        "coverage of the 90 % interval": result.coverage,
+        **{f"MAE of {name} by flags [s]": result.flags_mae_s[name] for name in BASELINES},
+        "skill by flags": skill(result.flags_mae_s) or 0.0,
+    }
 
 
 def main() -> None:

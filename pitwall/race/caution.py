@@ -17,6 +17,8 @@ from pitwall.race.pace import SHORT_LAP, SLOW_LAP
 
 #: A lap of more than this share of the usual is slow where most of the field is as slow.
 CAUTION_LAP: Final = 1.03
+#: Before a lap under caution, one of more than this share is not trusted to be a racing lap.
+BEGUN_LAP: Final = 1.015
 #: The share of the other cars that must be slow, and how many at least.
 CAUTION_SHARE: Final = 0.5
 CAUTION_CARS: Final = 2
@@ -38,23 +40,33 @@ def best_s(laps: list[DrivenLap]) -> float | None:
 
 def quick_s(field: FieldLaps) -> float | None:
     """
-    A lap of the quicker cars when nothing is in their way [s]; None while nobody can have one.
+    A lap of the quicker cars when nothing is in their way [s]; None while nobody has one.
 
     Not the quickest car's, for a single lap may be timed wrongly. The first laps of a
-    race count too, for it may begin behind the safety car and have no quicker one yet;
-    for the same reason a first quick lap says nothing before some car drives a second
-    that is no slower than a racing lap may be.
+    race count too, for it may begin behind the safety car and have no quicker one yet.
     """
-    here = []
+    bests = sorted(times_s[0] for times_s in _here(field))
+    return bests[max(len(bests) // 8, min(1, len(bests) // 3))] if bests else None
+
+
+def settled(field: FieldLaps, quick: float) -> bool:
+    """
+    Whether ``quick_s`` can be trusted: some car drove a second lap about as quick.
+
+    In a race that begins behind the safety car each lap may be much quicker than the one
+    before, without being a racing lap.
+    """
+    return any(times_s[1] <= SLOW_LAP * quick for times_s in _here(field) if len(times_s) > 1)
+
+
+def _here(field: FieldLaps) -> list[list[float]]:
+    """The times of each car's last laps, the quickest first, of the cars that have not gone [s]."""
+    found = []
     for laps in field.cars.values():
-        times_s, end_s = _timed_s(laps), laps[-1].end_s if laps else None
-        if times_s and (end_s is None or field.now_s - end_s <= GONE_LAPS * min(times_s)):
-            here.append(sorted(times_s))
-    if not here:
-        return None
-    here.sort()
-    quick = here[max(len(here) // 8, min(1, len(here) // 3))][0]
-    return quick if any(times_s[1] <= SLOW_LAP * quick for times_s in here if len(times_s) > 1) else None
+        times_s, end_s = sorted(_timed_s(laps)), laps[-1].end_s if laps else None
+        if times_s and (end_s is None or field.now_s - end_s <= GONE_LAPS * times_s[0]):
+            found.append(times_s)
+    return found
 
 
 def _timed_s(laps: list[DrivenLap]) -> list[float]:
@@ -90,6 +102,11 @@ def under_caution(field: FieldLaps, chassis: str, lap: DrivenLap, quick: float) 
         slow += seen is True
         others += seen is not None
     return slow >= CAUTION_CARS and slow >= CAUTION_SHARE * others
+
+
+def began_before(lap: DrivenLap, usual: float) -> bool:
+    """Whether the caution of the next lap began during this one: it was a little slow already."""
+    return lap.time_s is not None and lap.time_s > BEGUN_LAP * usual
 
 
 def _is_slow(laps: list[DrivenLap], start_s: float, end_s: float, quick: float) -> bool | None:

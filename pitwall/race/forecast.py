@@ -31,7 +31,7 @@ COMBINATION: Final = "combination"
 SAY: Final = 0.95
 #: The interval is to hold 90 % of the laps. It aims a little higher, for errors grow when something happens
 #: that the last ones do not know of.
-COVERAGE: Final = 0.91
+AIMED_COVERAGE: Final = 0.91
 
 
 class Settings(NamedTuple):
@@ -48,7 +48,7 @@ class Settings(NamedTuple):
         window: errors that the interval comes from.
     """
 
-    memories: tuple[float, ...] = (0.4, 0.6, 0.8)
+    memories: tuple[float, ...] = (0.4, 0.6, 0.9)
     warm_shares: tuple[float, ...] = (0.003, 0.006, 0.009, 0.012)
     warm_decay: float = 0.3
     pull_share: float = 0.005
@@ -59,7 +59,7 @@ class Settings(NamedTuple):
 
 DEFAULT: Final = Settings()
 #: Laps that the model looks back.
-MODEL_LAPS: Final = 10
+MODEL_LAPS: Final = 16
 
 
 class AgedLap(NamedTuple):
@@ -156,8 +156,7 @@ class Interval:
 
     def __init__(self, window: int) -> None:
         half = self.PRIOR_ERRORS // 2
-        above = [-self.PRIOR_SHARE * log(1 - (index + 0.5) / half) for index in range(half)]
-        self._prior = sorted([*above, *(-share for share in above)])
+        self._prior = [-self.PRIOR_SHARE * log(1 - (index + 0.5) / half) for index in range(half)]
         self._shares: deque[float] = deque(maxlen=window)
 
     def _spread(self, age: int) -> float:
@@ -169,10 +168,11 @@ class Interval:
 
     def around(self, forecast_s: float, age: int) -> tuple[float, float]:
         """From where to where the lap is expected with 90 % [s]."""
-        # The prior gives way: a real error takes one's place.
-        prior = self._prior[:: 1 + 2 * len(self._shares) // self.PRIOR_ERRORS]
-        shares = sorted([*self._shares, *prior])
-        tail = (1 - COVERAGE) / 2 * len(shares)
+        # The prior gives way to real errors: all of it, then every second, every third…
+        step = 1 + 2 * len(self._shares) // self.PRIOR_ERRORS
+        prior = self._prior[step // 2 :: step]
+        shares = sorted([*self._shares, *prior, *(-share for share in prior)])
+        tail = (1 - AIMED_COVERAGE) / 2 * len(shares)
         low, high = _between(shares, tail - 0.5), _between(shares, len(shares) - tail - 0.5)
         spread_s = forecast_s * self._spread(age)
         return forecast_s + min(low, 0.0) * spread_s, forecast_s + max(high, 0.0) * spread_s

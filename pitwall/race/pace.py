@@ -5,7 +5,7 @@ Level and slope come from a Kalman filter over the car's latest clean laps, each
 relative to the field's median about the time it ended, because what all cars have in
 common (fuel burnt, the track, the weather) cancels so in a spec series. Between two laps
 the level grows by the slope, and both may wander a little. A pit stop gives the slope
-its prior back and lets the level be another, near the old one: the driver is the same.
+its prior back, and puts the level near to where the stint began: the driver is the same.
 The filter is run anew over what is kept whenever a lap ends, so that a lap that is
 corrected or judged anew counts as what it is now.
 """
@@ -100,19 +100,24 @@ def level(laps: Sequence[CleanLap]) -> Level:
     at, slope_s = median(values_s[:FEWEST_LAPS]), 0.0
     # The variances of level and slope, and their covariance. The first laps are the level's prior.
     p_level, p_both, p_slope = 4 * noise, 0.0, SLOPE_PRIOR_S**2
-    for index, lap in enumerate(laps):
-        if index:
-            ahead = lap.number - laps[index - 1].number
+    first = last = laps[0]
+    for value_s, lap in zip(values_s, laps, strict=True):
+        if lap.stint != last.stint:
+            # What the tires lost is given back; what the car gained was the track, or the driver.
+            at -= max(slope_s, 0.0) * (last.number - first.number)
+            slope_s, p_both, p_slope = 0.0, 0.0, SLOPE_PRIOR_S**2
+            p_level += STOP_WANDER_S**2
+            first = lap
+        elif lap is not last:
+            ahead = lap.number - last.number
             at += ahead * slope_s
             p_level += ahead * (2 * p_both + ahead * p_slope) + ahead * LEVEL_WANDER_S**2
             p_both += ahead * p_slope
             p_slope += ahead * SLOPE_WANDER_S**2
-            if lap.stint != laps[index - 1].stint:
-                slope_s, p_both, p_slope = 0.0, 0.0, SLOPE_PRIOR_S**2
-                p_level += STOP_WANDER_S**2
+        last = lap
         spread = p_level + noise
         most = MOST_DEVIATIONS * sqrt(spread)
-        off_s = min(max(values_s[index] - at, -most), most)
+        off_s = min(max(value_s - at, -most), most)
         at += p_level / spread * off_s
         slope_s += p_both / spread * off_s
         p_slope -= p_both * p_both / spread

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
-from pitwall.race.caution import is_clean, quick_s, under_caution, usual_s, with_caution
+from pitwall.race.caution import began_before, is_clean, quick_s, settled, under_caution, usual_s, with_caution
 from pitwall.race.forecast import (
     COMBINATION,
     DEFAULT,
@@ -121,6 +121,9 @@ class PaceBook:
         if quick is not None:
             if under_caution(self._field, chassis, driven, quick):
                 driven.marks = with_caution(driven.marks)
+                before = self._field.find(chassis, lap.number - 1)
+                if before is not None and began_before(before, usual_s(self._field.cars[chassis], quick)):
+                    before.marks = with_caution(before.marks)
             self._judge(chassis, quick)
         self._score(chassis, driven)
         self._look_ahead(chassis, quick)
@@ -167,8 +170,9 @@ class PaceBook:
         """Judge a car's laps by what is known of the usual one now."""
         laps = self._field.cars[chassis]
         usual = usual_s(laps, quick)
+        known = settled(self._field, quick)
         for lap in laps:
-            self._field.judge(chassis, lap, is_clean(lap, usual))
+            self._field.judge(chassis, lap, known and is_clean(lap, usual))
 
     def _score(self, chassis: str, lap: DrivenLap) -> None:
         kept = self._forecasts.get(chassis)
@@ -235,19 +239,26 @@ class PaceBook:
         )
 
     def _with_field(self, chassis: str, usual: float) -> list[CleanLap]:
-        """A car's clean laps with what the field drove about the same time."""
+        """A car's clean laps; with what the field drove about the same time, the latest that a level rests on."""
         found = []
         stint = 0
-        for lap in self._field.cars[chassis]:
+        laps = self._field.cars[chassis]
+        early = sum(lap.clean for lap in laps) - LATEST_LAPS
+        for lap in laps:
             stint += not _PIT.isdisjoint(lap.marks)
             if lap.clean and lap.time_s is not None and lap.end_s is not None:
-                field_s = self._field.median_about(lap.end_s, usual, chassis, _OTHERS)
-                if field_s is None:
-                    # Who leads has nobody's lap beside the last one yet, but those before it.
-                    span_s = _LATEST_SPAN * usual
-                    field_s = self._field.median_about(lap.end_s - span_s / 2, span_s, chassis, _OTHERS)
+                field_s = self._beside(chassis, lap.end_s, usual) if len(found) >= early else None
                 found.append(CleanLap(lap.number, lap.time_s, field_s, stint))
         return found
+
+    def _beside(self, chassis: str, end_s: float, usual: float) -> float | None:
+        """The median of the others about the time a car's lap ended [s]; None where there are too few."""
+        both_sides = self._field.median_about(end_s, usual, chassis, _OTHERS)
+        if both_sides is not None:
+            return both_sides
+        # Who leads has nobody's lap beside the last one yet, but those before it.
+        span_s = _LATEST_SPAN * usual
+        return self._field.median_about(end_s - span_s / 2, span_s, chassis, _OTHERS)
 
 
 def play(laps: Iterable[tuple[str, Lap]], loss_s: float = LOSS_S, settings: Settings = DEFAULT) -> PaceBook:
