@@ -149,9 +149,7 @@ class Worker(AMPChild):
         known = parse_tracks(Path(tracks).read_bytes()) if tracks else packaged_tracks()
         store = CheckpointStore(checkpoints, int(partition), int(partitions))
         reader = RowReader(rows, int(capacity))
-        self._share = SharedShare(
-            reader, known, int(partition), int(partitions), store, int(capacity), float(tick_s)
-        )
+        self._share = SharedShare(reader, known, int(partition), int(partitions), store, int(capacity), float(tick_s))
         self._parts: list[bytes] = []
 
     @Know.responder

@@ -70,7 +70,11 @@ class FieldCar:
         while self.intervals and self.intervals[-1][1] != ahead:
             self.intervals.clear()
         self.intervals.append((moment_s, ahead, interval_s))
-        then = [each for at_s, _, each in self.intervals if moment_s - 2 * CLOSING_OVER_S <= at_s <= moment_s - CLOSING_OVER_S]
+        then = [
+            each
+            for at_s, _, each in self.intervals
+            if moment_s - 2 * CLOSING_OVER_S <= at_s <= moment_s - CLOSING_OVER_S
+        ]
         return bool(then) and then[-1] - interval_s > max(0.5 * sigma_s, 0.01)
 
 

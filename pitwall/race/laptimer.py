@@ -9,8 +9,7 @@ are kept in whole milliseconds, so that sectors and mini-sectors add up to the l
 
 Tire stress is ``∫ (ax² + ay²) ds`` [g²·m], which depends neither on the sample rate nor
 on other cars. What an accelerometer shows on average beyond what the lap explains is its
-static offset, and taken off: along, the mean of a lap is its change of speed; across,
-what is left where the steering wheel is straight.
+static offset, and taken off: see ``static_offsets``.
 """
 
 from __future__ import annotations
@@ -40,6 +39,7 @@ _AVERAGED_S: Final = 0.7
 _APART_M: Final = 8.0
 #: The most that is taken off an accelerometer [g].
 _MOST_OFFSET_G: Final = 0.3
+_MOVING_M_S: Final = 8.0
 _G: Final = 9.80665
 _NAN = math.nan
 
@@ -195,8 +195,9 @@ def figures(
     if offsets_g is None:
         offsets_g = static_offsets(rows[inside], times[inside])
     ends_m = np.array([0.0, *bounds.sectors_m, math.inf])
-    stress = _stress(rows[inside], path[inside] if not np.isnan(path).any() else way.driven[inside] * scale, ends_m,
-                     offsets_g)
+    stress = _stress(
+        rows[inside], path[inside] if not np.isnan(path).any() else way.driven[inside] * scale, ends_m, offsets_g
+    )
     return Figures(crossings, minis, stress, estimated, offsets_g)
 
 
@@ -205,33 +206,32 @@ def static_offsets(rows: Rows, times: FloatArray) -> tuple[float, float]:
     The static offset of the accelerometers over a lap, along and across, 0 where it can't be told [g].
 
     Along, the mean of the acceleration over time less the change of speed over the
-    time; across, the intercept of a line through lateral acceleration over
-    ``speed² · steering angle``, which is what cornering makes of it.
+    time. Across, the lateral acceleration over the speed is how fast the car turns, and
+    in a lap it turns round once: ``∫ g·ay/v dt = ±2π``, of the two the nearer.
     """
-    if times.size < 200 or not times[-1] - times[0] > 20.0:
+    if times.size < 100 or not times[-1] - times[0] > 20.0:
         return 0.0, 0.0
-    accx, accy = rows["accx_can"].astype(float), rows["accy_can"].astype(float)
-    speed = held(rows["speed_kmh"].astype(float), _NAN) / 3.6
-    steering = held(rows["Steering_Angle"].astype(float), _NAN)
-    moving = speed > 8.0
-    if np.count_nonzero(moving) < 0.8 * times.size:
+    known = np.flatnonzero(np.isfinite(rows["speed_kmh"]))
+    if known.size < 20:
         return 0.0, 0.0
+    speed = np.interp(times, times[known], rows["speed_kmh"][known].astype(float) / 3.6)
+    if np.count_nonzero(speed > _MOVING_M_S) < 0.9 * times.size or np.diff(times).max() > LONGEST_HOLE_S:
+        return 0.0, 0.0
+    span_s = float(times[-1] - times[0])
+    accx, accy = held(rows["accx_can"].astype(float), _NAN), held(rows["accy_can"].astype(float), _NAN)
     offset_x = offset_y = 0.0
-    known = np.isfinite(accx)
-    speeds = np.flatnonzero(np.isfinite(speed))
-    if known.any() and speeds.size:
-        span_s = float(times[speeds[-1]] - times[speeds[0]])
-        gained = float(speed[speeds[-1]] - speed[speeds[0]]) / (_G * span_s) if span_s > 0 else 0.0
-        offset_x = float(accx[known].mean()) - gained
-    known = np.isfinite(accy) & np.isfinite(steering) & moving
-    if np.count_nonzero(known) > 200:
-        turning = speed[known] ** 2 * steering[known]
-        spread = float(turning.std())
-        if spread > 0:
-            slope = float(np.mean((turning - turning.mean()) * (accy[known] - accy[known].mean()))) / spread**2
-            offset_y = float(accy[known].mean()) - slope * float(turning.mean())
+    if np.isfinite(accx).all():
+        offset_x = _integral(accx, times) / span_s - float(speed[-1] - speed[0]) / (_G * span_s)
+    if np.isfinite(accy).all():
+        inverse = _G / np.maximum(speed, _MOVING_M_S)
+        turned, unit = _integral(accy * inverse, times), _integral(inverse, times)
+        offset_y = min((turned - 2 * math.pi) / unit, (turned + 2 * math.pi) / unit, key=abs)
     limit = _MOST_OFFSET_G
     return min(max(offset_x, -limit), limit), min(max(offset_y, -limit), limit)
+
+
+def _integral(values: FloatArray, times: FloatArray) -> float:
+    return float(np.sum((values[1:] + values[:-1]) / 2 * np.diff(times)))
 
 
 def _driven(times: FloatArray, speed_kmh: NDArray[np.float32]) -> FloatArray:
@@ -244,9 +244,7 @@ def _driven(times: FloatArray, speed_kmh: NDArray[np.float32]) -> FloatArray:
     return np.concatenate(([0.0], np.cumsum(spans * (speed[1:] + speed[:-1]) / 2)))
 
 
-def _path(
-    way: Way, begin_s: float, end_s: float, length_m: float, read: Sequence[float], scale: float
-) -> FloatArray:
+def _path(way: Way, begin_s: float, end_s: float, length_m: float, read: Sequence[float], scale: float) -> FloatArray:
     """How far into the lap each row is, in the track's metres; shape (n,)."""
     times, distances, driven = way.readings(read[0], read[1]) if read else way.readings(math.inf, -math.inf)
     if times.size:

@@ -138,7 +138,9 @@ class Share:
         """The cars with rows since the last call, by number."""
         touched, self._touched = sorted(self._touched), set()
         return [
-            car_report(number, *self._names[number], self.cars[number]) for number in touched if self.cars[number].points
+            car_report(number, *self._names[number], self.cars[number])
+            for number in touched
+            if self.cars[number].points
         ]
 
     def flush(self) -> Told:
@@ -228,4 +230,3 @@ class Share:
         points = self.cars[number].points
         self.cars[number] = Car(self._track(track))
         self.cars[number].points = points
-

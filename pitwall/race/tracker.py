@@ -438,7 +438,9 @@ class Tracker(Struct):
         """
         place = self.place
         into_m = self.in_lap_m(length_m)
-        sure = 0.2 < into_m / length_m < 0.8 if length_m == length_m else place.line_by != "" and into_m > SHORTEST_LAP_M
+        sure = (
+            0.2 < into_m / length_m < 0.8 if length_m == length_m else place.line_by != "" and into_m > SHORTEST_LAP_M
+        )
         if place.lap_offset is not None and not sure:
             return
         offset = lap - 1 - place.lines
