@@ -62,16 +62,16 @@ def races() -> list[OfficialRace]:
     paths = sorted(Path(data, "official").glob("*/*/23_AnalysisEnduranceWithSections*"))
     if not paths:
         raise LookupError(f"{DATA_VARIABLE} is {data}, which has no official/<track>/<race>/23_Analysis… in it")
-    return [OfficialRace(f"{path.parts[-3]} {path.parts[-2]}", tuple(read(path))) for path in paths]
+    return [OfficialRace(f"{path.parts[-3]} {path.parts[-2]}", tuple(laps_in(path.read_bytes()))) for path in paths]
 
 
-def read(path: Path) -> list[OfficialLap]:
+def laps_in(data: bytes) -> list[OfficialLap]:
     """The laps of one file, in the order of their ends."""
-    with path.open(encoding="utf-8-sig", newline="") as lines:
-        rows = [
-            {name.strip(): (value or "").strip() for name, value in row.items() if name}
-            for row in csv.DictReader(lines, delimiter=";")
-        ]
+    lines = data.decode("utf-8-sig").splitlines()
+    rows = [
+        {name.strip(): (value or "").strip() for name, value in row.items() if name}
+        for row in csv.DictReader(lines, delimiter=";")
+    ]
     # The files are car after car, and two of them print the cars 3 and 03 alike: a lap number that
     # falls is another car.
     cars: dict[str, list[dict[str, str]]] = {}
