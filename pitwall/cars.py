@@ -39,9 +39,10 @@ class CarFacts:
         counts: values of each channel, in the order of the catalogue; shape (channels,).
         value_at: when the last value of each came; shape (channels,), NaN before there is one [s since 1970].
         clock: its own clock; None while no point told it.
+        flipped, stuck: channels with the wrong sign, and channels that do not change while the car moves.
     """
 
-    __slots__ = ("_looks", "clock", "counts", "first_at", "last_at", "points", "value_at")
+    __slots__ = ("_looks", "clock", "counts", "first_at", "flipped", "last_at", "points", "stuck", "value_at")
 
     def __init__(self, now: float) -> None:
         self.first_at = self.last_at = now
@@ -49,6 +50,8 @@ class CarFacts:
         self.counts: NDArray[np.int64] = np.zeros(len(_CHANNELS), np.int64)
         self.value_at: NDArray[np.float64] = np.full(len(_CHANNELS), math.nan)
         self.clock: CarClock | None = None
+        self.flipped: tuple[str, ...] = ()
+        self.stuck: tuple[str, ...] = ()
         self._looks: deque[tuple[float, NDArray[np.int64]]] = deque([(now, self.counts.copy())], _RATE_LOOKS)
 
     def look(self, now: float) -> None:
@@ -174,6 +177,8 @@ class CarTable:
                     "points": facts.points,
                     "channels": facts.channels(now),
                     "clock": facts.clock_state(),
+                    "flipped": list(facts.flipped),
+                    "stuck": list(facts.stuck),
                     "repairs": dict(self.repairs(car)),
                 }
             )

@@ -162,6 +162,7 @@ SETTINGS = (
     Setting("BATCH_MS", 600, _whole(20, 60_000), "aggregation tick [ms]"),
     Setting("FLUSH_MS", 8, _whole(1, 1000), "least time between telemetry messages [ms]"),
     Setting("FLUSH_SHARE", 0.12, _number(0.01, 1), "share of a core aimed at for telemetry messages"),
+    Setting("LOSS_SECONDS", 0.5, _number(0.05, 60), "loss of pace whose lap is foretold [s]"),
     Setting("AGG_WORKERS", None, _whole(1, 64), "worker processes", "usable cores - 1, at most 4, at least 1"),
     Setting("MAX_WS_BUFFER", 2_000_000, _whole(65_536, 1 << 30), "unsent insights before a client is closed [bytes]"),
     Setting("WS_STALL_SECONDS", 30, _number(1, 3600), "time without progress before a client is closed [s]"),

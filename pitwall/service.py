@@ -31,6 +31,7 @@ from pitwall.model.cars import CarNames
 from pitwall.model.events import EVENTS
 from pitwall.model.track import packaged_tracks, parse_tracks
 from pitwall.pool.service import AggregationService
+from pitwall.race.book import RaceBook
 from pitwall.ring import PointRing
 from pitwall.rows import SharedRows
 from pitwall.serve.broadcast import Broadcaster, Pace
@@ -95,6 +96,7 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
         settings["BATCH_MS"] / 1000,
         lambda content: broadcaster.tell(insight_update(content)),
         settings["TRACK_SECTORS_PATH"],
+        RaceBook(tracks, settings["LOSS_SECONDS"]),
     )
     by_udp, by_http = live("udp"), live("http")
     udp_door = TelemetryPortService(udp, TelemetryProtocol(by_udp), reactor, pause_s=settings["FLUSH_MS"] / 1000)
@@ -118,7 +120,7 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
     health = Health(
         hub, broadcaster, aggregation, doors, udp_door, bool(demos), buckets, pending=pending, lag=lag.figures
     )
-    api = RestAPI(hub, lambda: health.answer(reactor.seconds()), ingest.post, origins, reactor.seconds)
+    api = RestAPI(hub, lambda: health.answer(reactor.seconds()), ingest.post, origins, reactor.seconds, aggregation.book)
     websocket = WebSocketDoor(
         WebSocketResource(screens), origins, lambda: len(broadcaster.clients), settings["MAX_CONNECTIONS"]
     )

@@ -199,6 +199,10 @@ class AggregationService(Service):
         """How many workers had to be replaced."""
         return sum(pool.started_count for pool in self._pools) - len(self._pools)
 
+    def forecasts(self) -> dict[str, Any]:
+        """What the forecasts of all tracks were worth, in figures that can be added up."""
+        return self.book.forecasts()
+
     def startService(self) -> None:
         """Start the workers and the tick."""
         super().startService()
@@ -300,6 +304,9 @@ class AggregationService(Service):
                 told.marks.append(item)
             elif isinstance(item, CarTick):
                 told.cars.append(item)
+                facts = self._hub.cars.facts.get(item.car)
+                if facts is not None:
+                    facts.flipped, facts.stuck = item.flipped, item.stuck
             else:
                 before = self._fresh.get(item.car)
                 if before is not None:

@@ -128,23 +128,42 @@ class RaceBook:
             for race, car in self._cars(chassis, track)
         ]
 
-    def tracks(self) -> list[dict[str, Any]]:
+    def tracks(self, track: str | None = None) -> list[dict[str, Any]]:
         """Each track: its length, learnt where it is not configured, and the best of the field."""
-        return [
-            {
-                "track": name,
-                "length_m": race.length_m,
-                "configured": race.configured_m is not None,
-                "best_lap_s": race.best_s,
-                "best_sectors_s": race.sectors_s,
-                "best_minis_s": race.minis_s,
-            }
-            for name, race in sorted(self.races.items())
-        ]
+        found = []
+        for name, race in sorted(self.races.items()):
+            if track not in (None, name):
+                continue
+            best = min(
+                (car for car in race.cars.values() if car.best_s is not None),
+                key=lambda car: (car.best_s, car.chassis),
+                default=None,
+            )
+            found.append(
+                {
+                    "track": name,
+                    "length_m": race.length_m,
+                    "configured": race.configured_m is not None,
+                    "cars": len(race.cars),
+                    "best_lap_s": race.best_s,
+                    "best_chassis": None if best is None else best.chassis,
+                    "best_sectors_s": race.sectors_s,
+                    "best_minis_s": race.minis_s,
+                }
+            )
+        return found
 
     def score(self) -> dict[str, Any]:
-        """What the forecasts were worth, by track."""
+        """What the forecasts were worth, by track: see ``Scoreboard``."""
         return {"tracks": {name: race.pace.score() for name, race in sorted(self.races.items())}}
+
+    def forecasts(self) -> dict[str, Any]:
+        """The scores of each track without what they consist of: n, MAE [s], skill and coverage."""
+        names = ("n", "discarded", "mae_s", "best_baseline", "skill", "coverage90", "weights")
+        return {
+            name: {each: value for each, value in race.pace.score().items() if each in names}
+            for name, race in sorted(self.races.items())
+        }
 
     def _cars(self, chassis: str | None, track: str | None) -> list[tuple[TrackRace, RaceCar]]:
         return [

@@ -37,7 +37,7 @@ class Health:
     Args:
         hub: what came in.
         broadcaster: what went out.
-        aggregation: the workers (``warm``, ``took_s``, ``field_s``, ``restarts``).
+        aggregation: the workers (``warm``, ``took_s``, ``field_s``, ``forecasts()``, ``restarts``).
         doors: each says by ``open`` whether it takes anything.
         udp: says by ``kernel_drops()`` what the kernel dropped.
         demo: whether the points are a demo's.
@@ -91,6 +91,7 @@ class Health:
             "clientPointsSkipped": ledger.points_skipped,
             "flushIntervalMs": round(self._broadcaster.pace.interval_s * 1000, 1),
             "fieldStepMs": round(self._aggregation.field_s * 1000, 3),
+            "forecasts": self._aggregation.forecasts(),
             "workerRestarts": self._aggregation.restarts,
             "cars": len(self._hub.cars),
             "carsEvicted": self._hub.cars.evicted,

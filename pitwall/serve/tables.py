@@ -62,6 +62,9 @@ class RaceTables(Protocol):
     def gaps(self, track: str | None) -> list[dict[str, Any]]:
         """The gaps as clients get them, of a track or of all, by track and position."""
 
+    def tracks(self, track: str | None) -> list[dict[str, Any]]:
+        """Each track: ``track``, ``length_m``, whether it is ``configured``, and the best of the field."""
+
     def score(self) -> dict[str, Any]:
         """How good the forecasts were."""
 
@@ -82,6 +85,10 @@ class NoRace:
 
     def gaps(self, track: str | None) -> list[dict[str, Any]]:
         """No gaps."""
+        return []
+
+    def tracks(self, track: str | None) -> list[dict[str, Any]]:
+        """No tracks."""
         return []
 
     def score(self) -> dict[str, Any]:
@@ -196,28 +203,9 @@ def laps(race: RaceTables, asked: Asked) -> Formats:
     rows = rows[-limit:] if limit else []
 
     def as_json() -> Any:
-        cars = race.cars(chassis, track)
-        return {"laps": rows, "cars": cars, "tracks": _tracks(cars)}
+        return {"laps": rows, "cars": race.cars(chassis, track), "tracks": race.tracks(track)}
 
     return Formats(as_json, lambda: table(rows, LAP_COLUMNS, _LAP_LISTS))
-
-
-def _tracks(cars: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What the cars' summaries come to for each track, of those that are shown."""
-    found: list[dict[str, Any]] = []
-    for track in sorted({car["track"] for car in cars}):
-        own = [car for car in cars if car["track"] == track]
-        timed = [car for car in own if car["best_lap_s"] is not None]
-        best = min(timed, key=lambda car: (car["best_lap_s"], car["chassis"]), default=None)
-        found.append(
-            {
-                "track": track,
-                "cars": len(own),
-                "best_lap_s": None if best is None else best["best_lap_s"],
-                "best_chassis": None if best is None else best["chassis"],
-            }
-        )
-    return found
 
 
 def gaps(race: RaceTables, asked: Asked) -> Formats:
