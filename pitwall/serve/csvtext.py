@@ -47,9 +47,8 @@ def _line(cells: Iterable[Any]) -> bytes:
     return json.encode(list(cells))[1:-1]
 
 
-def _cell(value: Any) -> Any:
-    if type(value) in _NUMBERS:
-        return value
+def _cell(value: Any) -> Raw:
+    """A cell that is no number, as it is written."""
     if value is None or value == []:
         return _EMPTY
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
