@@ -14,6 +14,7 @@ three baselines, picked in hindsight.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from statistics import fmean, median
@@ -127,7 +128,7 @@ def forecast(quick: bool = False) -> dict[str, dict[str, float]]:
     try:
         found = races()
     except LookupError as error:
-        print(f"forecast: not measured, {error.args[0]}")
+        print(f"forecast: not measured, {error.args[0]}", file=sys.stderr)
         return {}
     if quick:
         best = {race.name: play(race, DEFAULT) for race in found}
@@ -136,9 +137,10 @@ def forecast(quick: bool = False) -> dict[str, dict[str, float]]:
         picks = {name: chosen(results, name) for name in results}
         best = {name: results[name][pick] for name, pick in picks.items()}
         for name, pick in (*picks.items(), ("all", chosen(results))):
-            print(
-                f"<!-- {name}: warm_decay, power, keep {GRID[pick].warm_decay, GRID[pick].power, GRID[pick].keep} -->"
-            )
+            settings = GRID[pick]
+            told = f"warm_decay {settings.warm_decay}, power {settings.power}, keep {settings.keep}"
+            # Not among the rows of the table.
+            print(f"forecast: for {name} {told}", file=sys.stderr)
     table = {f"forecast of {name}": _figures(result) for name, result in best.items()}
     columns = {name: [figures[name] for figures in table.values()] for name in next(iter(table.values()))}
     for which, summary in _SUMMARIES:

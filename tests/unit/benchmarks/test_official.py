@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import redirect_stdout
+from contextlib import redirect_stderr
 from io import StringIO
 from itertools import pairwise
 from unittest.mock import patch
@@ -68,7 +68,7 @@ class OfficialTests(SynchronousTestCase):
     def test_no_data(self) -> None:
         """Without the recordings the benchmark says so, and measures nothing."""
         printed = StringIO()
-        with patch.dict(os.environ), redirect_stdout(printed):
+        with patch.dict(os.environ), redirect_stderr(printed):
             os.environ.pop(DATA_VARIABLE, None)
             self.assertRaises(LookupError, races)
             self.assertEqual(forecast(), {})
