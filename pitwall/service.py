@@ -120,7 +120,9 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
     health = Health(
         hub, broadcaster, aggregation, doors, udp_door, bool(demos), buckets, pending=pending, lag=lag.figures
     )
-    api = RestAPI(hub, lambda: health.answer(reactor.seconds()), ingest.post, origins, reactor.seconds, aggregation.book)
+    api = RestAPI(
+        hub, lambda: health.answer(reactor.seconds()), ingest.post, origins, reactor.seconds, aggregation.book
+    )
     websocket = WebSocketDoor(
         WebSocketResource(screens), origins, lambda: len(broadcaster.clients), settings["MAX_CONNECTIONS"]
     )

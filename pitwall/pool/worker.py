@@ -31,7 +31,7 @@ _ROWS_AT_ONCE = 16_384
 #: How often the state is stored, at least [s].
 CHECKPOINT_S = 2.0
 #: And at most so often that it takes this part of the time: a hundredth.
-_CHECKPOINT_COST = 100
+CHECKPOINT_COST = 100
 _PR_SET_PDEATHSIG = 1
 
 
@@ -125,7 +125,7 @@ class SharedShare:
             self._store.save(Checkpoint(self.read_seq, self.share.store()))
             took_s = time.monotonic() - now
             # A large field takes longer: it is stored the less often.
-            self._every_s = max(CHECKPOINT_S, _CHECKPOINT_COST * took_s)
+            self._every_s = max(CHECKPOINT_S, CHECKPOINT_COST * took_s)
             self._stored_at, self._stored_seq = time.monotonic(), self.read_seq
 
 

@@ -106,7 +106,7 @@ class RaceBook:
 
     def gaps(self, track: str | None = None) -> list[dict[str, Any]]:
         """The gaps of every car, track by track, in order of position."""
-        return [gap for name in sorted(self.races) if track in (None, name) for gap in self.races[name].gaps]
+        return [gap for name in sorted(self.races) if track in (None, name) for gap in self.races[name].shown_gaps()]
 
     def laps(self, chassis: str | None = None, track: str | None = None) -> list[LapRow]:
         """The laps, by track and car, oldest first."""

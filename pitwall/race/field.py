@@ -86,7 +86,9 @@ class _Place(NamedTuple):
     known: bool
 
 
-def gaps(track: str, cars: list[FieldCar], now_s: float, length_m: float | None) -> list[dict[str, Any]]:
+def gaps(
+    track: str, cars: list[FieldCar], now_s: float, length_m: float | None, note: bool = True
+) -> list[dict[str, Any]]:
     """
     Position and gaps of every car of a track, in order of position.
 
@@ -100,6 +102,7 @@ def gaps(track: str, cars: list[FieldCar], now_s: float, length_m: float | None)
         cars: changed: intervals are noted.
         now_s: the track's clock [s since 1970].
         length_m: of the lap; None where it is not known.
+        note: off where this is no tick, and nothing is to be remembered of it.
     """
     heard = [car for car in cars if len(car.trace) and now_s - car.heard_s <= HEARD_S]
     newest_s = max((car.known_s for car in heard), default=-math.inf)
@@ -111,11 +114,12 @@ def gaps(track: str, cars: list[FieldCar], now_s: float, length_m: float | None)
     _put_in_order(places)
     found: list[dict[str, Any]] = []
     for index, (car, way_m, known) in enumerate(places):
-        car.position = index + 1
+        if note:
+            car.position = index + 1
         ahead = places[index - 1].car if index else None
         behind = places[index + 1].car if index + 1 < len(places) else None
-        gap = _percents(car, places[0].car, ahead, behind)
-        gap = {"chassis": car.chassis, "track": track, "position": index + 1, **gap}
+        gap: dict[str, Any] = {"chassis": car.chassis, "track": track, "position": index + 1}
+        gap |= _percents(car, places[0].car, ahead, behind)
         gap["overtakingOpportunity"] = gap["underPressure"] = False
         gap["gapToLeaderSeconds"] = 0.0 if not index and known else None
         gap["gapToAheadSeconds"] = gap["gapToBehindSeconds"] = gap["gapSigmaSeconds"] = None
@@ -124,7 +128,7 @@ def gaps(track: str, cars: list[FieldCar], now_s: float, length_m: float | None)
             gap["ahead"] = ahead.chassis
             found[-1]["behind"] = car.chassis
         if known and ahead is not None:
-            _seconds(gap, found[-1], places[index], places[index - 1], places[0], moment_s)
+            _seconds(gap, found[-1], places[index], places[index - 1], places[0], moment_s, note)
         if length_m is not None and math.isfinite(way_m) and math.isfinite(places[0].way_m):
             gap["lapsDown"] = max(int((places[0].way_m - way_m) // length_m), 0)
         if math.isfinite(moment_s):
@@ -153,7 +157,13 @@ def _passed(behind: _Place, ahead: _Place) -> bool:
 
 
 def _seconds(
-    gap: dict[str, Any], before: dict[str, Any], own: _Place, ahead: _Place, leader: _Place, moment_s: float
+    gap: dict[str, Any],
+    before: dict[str, Any],
+    own: _Place,
+    ahead: _Place,
+    leader: _Place,
+    moment_s: float,
+    note: bool,
 ) -> None:
     car = own.car
     to_leader_s, interval_s = _gap_s(own, leader, moment_s), _gap_s(own, ahead, moment_s)
@@ -167,7 +177,7 @@ def _seconds(
         car.sigma_m / speed_m_s, ahead.car.sigma_m / speed_m_s, car.clock_sigma_s, ahead.car.clock_sigma_s
     )
     gap["gapSigmaSeconds"] = round(sigma_s, 4)
-    close = car.closes(moment_s, ahead.car.chassis, interval_s, sigma_s) and interval_s < CLOSE_S
+    close = note and car.closes(moment_s, ahead.car.chassis, interval_s, sigma_s) and interval_s < CLOSE_S
     gap["overtakingOpportunity"] = before["underPressure"] = close
 
 

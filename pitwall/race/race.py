@@ -125,9 +125,7 @@ class TrackRace:
         return car
 
     def tick(self, at_ms: int, reports: Sequence[CarTick]) -> list[CarNow]:
-        """
-        Take the reports of a tick in, in any order; returns what is known of each car.
-        """
+        """Take the reports of a tick in, in any order; returns what is known of each car."""
         self.at_ms = max(self.at_ms, at_ms)
         reports = sorted((report for report in reports if report.car in self.cars), key=lambda report: report.car)
         ended = [
@@ -153,11 +151,19 @@ class TrackRace:
             if car.tick is not None
         ]
 
+    def shown_gaps(self) -> list[dict[str, Any]]:
+        """The gaps of the last tick; before a car's first tick, with it at the end of its field."""
+        if len(self.gaps) == len(self.cars):
+            return self.gaps
+        return gaps(self.track, list(self.cars.values()), self.at_ms / 1000, self._length_m, note=False)
+
     def fill(self, result: dict[str, Any], number: int) -> None:
         """Add to a car's result what its pace is, compared with the others."""
         car = self.cars.get(number)
         pace = self.pace.pace(car.chassis) if car is not None else None
         meta = result["meta"]
+        if car is not None and car.tick is None:
+            car.average_kmh = meta.get("avgSpeed")
         result["predicted_loss_per_lap_seconds"] = round(pace.loss_per_lap_s, 4) if pace else 0.0
         result["laps_until_0_5s_loss"] = round(pace.laps_until_loss, 1) if pace else 99.0
         meta["performanceTrend"] = pace.trend if pace else "stable"

@@ -14,12 +14,13 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from pitwall.hub import Hub
+from pitwall.model.point import iso_utc
 from pitwall.model.track import packaged_tracks
 from pitwall.pool.checkpoint import CheckpointStore, checkpoints_size
 from pitwall.pool.commands import Aggregate, Fetch, Know, in_parts
 from pitwall.pool.process import REPLY_S, START_S
 from pitwall.pool.service import AggregationService
-from pitwall.pool.worker import Share, partition_of
+from pitwall.pool.worker import SharedShare, partition_of
 from pitwall.ring import PointRing
 from pitwall.rows import RowReader, SharedRows
 from pitwall.shared import shared_file, shared_path
@@ -54,7 +55,9 @@ class FakePool:
         self._cleanup(reader.close)
         self._cleanup(store.close)
         self._parts: list[bytes] = []
-        self._share = Share(reader, packaged_tracks(), self._number, self._workers, store, self._hub.rows.capacity)
+        self._share = SharedShare(
+            reader, packaged_tracks(), self._number, self._workers, store, self._hub.rows.capacity, TICK_S
+        )
         self.started_count += 1
         self.answered = False
 
@@ -321,7 +324,7 @@ class ServiceTests(SynchronousTestCase):
         (message,) = self.tick()
         self.assertEqual(self.counts(message), dict.fromkeys(gone, 1))
         self.assertEqual(len(message["gaps"]), 4)
-        self.assertEqual(sum(len(pool._share._states) for pool in self.pools), 4)
+        self.assertEqual(sum(len(pool._share.share.cars) for pool in self.pools), 4)
 
     def test_whole_track_evicted(self) -> None:
         """A track whose cars are all evicted is not spoken of any more."""
@@ -333,7 +336,7 @@ class ServiceTests(SynchronousTestCase):
         self.publish(*CARS[2:])
         (message,) = self.tick()
         self.assertEqual([gap["track"] for gap in message["gaps"]], ["barber", "barber"])
-        self.assertEqual(len(self.service._newest), 2)
+        self.assertEqual(len(self.service.book.followed()), 2)
 
     def test_evicted_while_asked(self) -> None:
         """A car that is evicted while its worker computes it is in no message."""
@@ -353,15 +356,37 @@ class ServiceTests(SynchronousTestCase):
         self.assertEqual(sorted(gap["chassis"] for gap in message["gaps"]), [CARS[3], CARS[2]][::-1])
 
     def test_insights(self) -> None:
-        """What is worth a line is said once, with the results."""
-        point = {"track": "barber", "chassis": CARS[0], "speed_kmh": 120.0}
-        self.publish_points([point] * 25)
-        (message,) = self.tick()
-        (insight,) = message["insights"]
-        self.assertEqual((insight["type"], insight["chassis"]), ("anomaly", CARS[0]))
-        self.assertEqual(insight["timestamp"], 1_757_184_000_600)
-        self.publish_points([point] * 25)
-        self.assertEqual(self.tick()[0]["insights"], [])
+        """What is worth a line is said once, with the results, in the time of the track."""
+        start_s = self.clock.seconds()
+        for tick in range(20):
+            self.publish_points(
+                [
+                    {
+                        "track": "barber",
+                        "chassis": CARS[0],
+                        "meta_time": iso_utc(start_s + tick * TICK_S + step / 10),
+                        "speed_kmh": 120.0,
+                        "lapdist_m": 100 + 9 * tick + 1.5 * step,
+                    }
+                    for step in range(6)
+                ]
+            )
+            self.tick()
+        insights = [insight for message in self.told for insight in message["insights"]]
+        self.assertEqual(
+            [(each["type"], each["state"], each["chassis"]) for each in insights], [("anomaly", "raised", CARS[0])]
+        )
+        self.assertEqual(insights[0]["timestamp"] % 600, 0)
+        self.assertTrue(5 < insights[0]["timestamp"] / 1000 - start_s < 8)
+        self.assertEqual(self.hub.cars.known(start_s)[0]["stuck"], ["speed_kmh"])
+
+    def test_idle(self) -> None:
+        """When nothing comes any more, workers are asked once for what waits for more points."""
+        self.publish(*CARS)
+        self.tick()
+        asked = len(self.pools[0].asked)
+        self.tick(10)
+        self.assertEqual([command for command, _ in self.pools[0].asked[asked:]].count(Aggregate), 1)
 
     def test_nothing_after_the_end(self) -> None:
         """When the service has ended nothing is told, nor asked, any more."""

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pitwall.model.channels import CORE
 from pitwall.model.track import Sector, Track
-from pitwall.race.car import CarState, update
-from pitwall.race.report import CarReport, report
 from pitwall.model.row import ROW
 from pitwall.rows import channels_of, columns_of, numbered, pack_rows
 from pitwall.sim import Race, encode_point
@@ -48,34 +46,6 @@ def in_ticks(rows: NDArray[np.void], tick_s: float) -> Iterator[NDArray[np.void]
     """Rows in the order of arrival, cut into ticks; infinite for all at once."""
     tick = np.maximum.accumulate(np.floor((rows["time_s"] - rows["time_s"][0]) / tick_s))
     yield from np.split(rows, np.flatnonzero(np.diff(tick)) + 1)
-
-
-class Computed(NamedTuple):
-    """What a car's rows came to: its state, and a report for each tick."""
-
-    state: CarState
-    reports: list[CarReport]
-
-    @property
-    def result(self) -> dict[str, Any]:
-        """The last one, as clients get it."""
-        return self.reports[-1].result
-
-
-def compute(rows: NDArray[np.void], track: Track | None, tick_s: float = 0.6) -> Computed:
-    """The figures of one car."""
-    state, reports = CarState(), []
-    for part in in_ticks(rows, tick_s):
-        update(state, part, track, 0)
-        reports.append(report(0, "track", "chassis", state, track))
-    return Computed(state, reports)
-
-
-def compute_race(race: Race, seconds: float, tick_s: float = 2.0, track: Track | None = None) -> dict[str, Computed]:
-    """The figures of each chassis of a simulated race; on its own track unless another is given."""
-    rows, numbers = rows_of(race.points(0, seconds))
-    track = race.track if track is None else track
-    return {chassis: compute(rows[rows["car"] == number], track, tick_s) for chassis, number in numbers.items()}
 
 
 def true_stress(race: Race, chassis: str, until_s: float) -> list[float]:
