@@ -69,7 +69,7 @@ class Figures(NamedTuple):
     The figures of a lap, or of what there is of it so far.
 
     Attributes:
-        crossings: when each sector began, and the last one's end; NaN where not known, or not yet; shape (sectors + 1,).
+        crossings: when each sector began, and the last one's end; NaN where not known yet; shape (sectors + 1,).
         minis: likewise of the mini-sectors; shape (26,).
         stress: of each sector; shape (sectors,) [g²·m].
         estimated: whether a boundary lies in a hole of more than a second.

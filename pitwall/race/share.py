@@ -179,8 +179,9 @@ class Share:
         for end in ends.tolist():
             self._take_cars(rows[start:end], counted_after)
             at_ms = round(float(ticks[end + 1]) * self._tick_s * 1000)
-            seq = int(rows["seq"][end]) - 1
-            self._tick(track, at_ms, seq, seq > counted_after, told)
+            # Told with the row that brought the clock there.
+            seq = int(rows["seq"][end])
+            self._tick(track, at_ms, seq - 1, seq > counted_after, told)
             start = end
         self._take_cars(rows[start:], counted_after)
 

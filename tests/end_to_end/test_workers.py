@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from twisted.internet import reactor as _reactor
@@ -20,16 +20,17 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+from pitwall.cars import CarTable
 from pitwall.hub import Hub
 from pitwall.model.track import packaged_tracks
 from pitwall.pool.commands import Aggregate
 from pitwall.pool.service import AggregationService
 from pitwall.pool.worker import partition_of
-from pitwall.race.car import CarState, update
-from pitwall.race.report import report
+from pitwall.race.analysis import Analysis
+from pitwall.race.book import RaceBook
 from pitwall.ring import PointRing
 from pitwall.rows import SharedRows, channels_of, columns_of, numbered, pack_rows
-from pitwall.sim import Race, RaceConfig, encode_point
+from pitwall.sim import Faults, Race, RaceConfig, encode_point
 from pitwall.wire.points import PointDecoder
 from tests.end_to_end.harness import alive, children, clean_environment, wait_for
 
@@ -107,21 +108,31 @@ class Pit:
         self.hub.rows.close()
 
 
-def undisturbed(points: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The result of each chassis when its points are computed at one go, here."""
+def undisturbed(points: Sequence[dict[str, Any]]) -> Undisturbed:
+    """What comes of points when they are computed at one go, here."""
     decoded = PointDecoder().objects(list(map(encode_point, points)), 0.0)
     columns = columns_of(decoded.points)
-    rows = numbered(pack_rows(columns, channels_of(columns), [0] * len(points)), 1)
-    by_chassis: dict[str, list[int]] = defaultdict(list)
-    for index, point in enumerate(decoded.points):
-        by_chassis[point.chassis].append(index)
-    found = {}
-    for chassis, indices in by_chassis.items():
-        track = packaged_tracks().get(decoded.points[indices[0]].track)
-        state = CarState()
-        update(state, rows[indices], track, 0)
-        found[chassis] = report(0, "barber", chassis, state, track).result
-    return found
+    cars = CarTable(1000)
+    numbers = cars.numbers([(point.track, point.chassis) for point in decoded.points], 0.0)
+    analysis = Analysis(packaged_tracks(), TICK_S)
+    analysis.know([(car.number, car.track, car.chassis) for car in cars])
+    analysis.take(numbered(pack_rows(columns, channels_of(columns), numbers), 1))
+    results = {result["chassis"]: result for result in analysis.results()}
+    analysis.finish()
+    return Undisturbed(results, tables(analysis.book))
+
+
+class Undisturbed(NamedTuple):
+    """Results by chassis, and the tables."""
+
+    results: dict[str, dict[str, Any]]
+    tables: list[bytes]
+
+
+def tables(book: RaceBook) -> list[bytes]:
+    """Laps, gaps, insights and scores, byte for byte."""
+    encode = msgspec.json.encode
+    return [encode(book.laps()), encode(book.gaps()), encode(book.insights.newest()), encode(book.score())]
 
 
 class WorkerTests(TestCase):
@@ -153,23 +164,29 @@ class WorkerTests(TestCase):
             pit.publish(race.points(from_s, to_s))
             await deferLater(reactor, pause_s)
 
+    async def settled(self, pit: Pit) -> None:
+        """Wait until the workers were asked for what waits for more points, and all of it is in the book."""
+        flushed = lambda: all(each.flushed_seq == pit.hub.last_seq for each in pit.service._partitions)  # noqa: E731
+        await pit.until("a quiet spell", lambda: flushed() and not pit.service.book.pending, 20)
+
     async def test_same_figures(self) -> None:
-        """The figures are the same with one worker, with two, and computed at one go; every point is counted once."""
-        race = Race(RaceConfig(cars=6, rate_hz=10))
+        """Laps, gaps and insights are the same, byte for byte, with one worker, two and four, at any speed."""
+        race = Race(RaceConfig(cars=6, rate_hz=10, faults=Faults(shuffled_share=0.1, lapdist_noise_m=0.5)))
         points = race.points(0, 230)
         wanted = undisturbed(points)
-        for workers in (1, 2):
+        for workers, pause_s in ((1, 0.02), (2, 0.0), (4, 0.05)):
             pit = self.pit(workers)
             await pit.warm()
             self.assertEqual(len(pit.pids), workers)
-            await self.drive(pit, race, range(0, 231, 2))
+            await self.drive(pit, race, range(0, 231, 2), pause_s)
             await pit.all_counted()
             self.assertEqual(pit.counted, len(points))
-            self.assertEqual(pit.newest.keys(), wanted.keys())
-            for chassis, result in wanted.items():
+            self.assertEqual(pit.newest.keys(), wanted.results.keys())
+            for chassis, result in wanted.results.items():
                 self.check_figures(pit.newest[chassis], result)
-            order = [gap["chassis"] for gap in pit.told[-1][1]["gaps"]]
-            self.assertEqual(order, [standing.chassis for standing in race.truth.order(229.95)])
+            await self.settled(pit)
+            self.assertEqual(tables(pit.service.book), wanted.tables)
+        self.assertEqual(len(msgspec.json.decode(wanted.tables[0])), 12)
 
     async def test_quiet(self) -> None:
         """There is an insight_update at most once a tick, and none while no points come."""
@@ -207,9 +224,12 @@ class WorkerTests(TestCase):
         self.assertEqual(pit.counted, len(points))
         self.assertEqual(pit.service.restarts, 1)
         self.assertEqual(pit.hub.ledger.aggregation_missed, 0)
-        for chassis, result in undisturbed(points).items():
+        wanted = undisturbed(points)
+        for chassis, result in wanted.results.items():
             self.assertEqual(result["lap"], 2)
             self.check_figures(pit.newest[chassis], result)
+        await self.settled(pit)
+        self.assertEqual(tables(pit.service.book)[0], wanted.tables[0])
 
     async def test_killed_while_it_answers(self) -> None:
         """Killed before, while and after it computes, again and again: every point is counted once."""
@@ -234,7 +254,7 @@ class WorkerTests(TestCase):
         self.assertEqual(delays_s, [])
         self.assertEqual(pit.service.restarts, 4)
         self.assertEqual(pit.counted, len(points))
-        for chassis, result in undisturbed(points).items():
+        for chassis, result in undisturbed(points).results.items():
             self.check_figures(pit.newest[chassis], result)
 
     async def test_killed_while_idle(self) -> None:
@@ -328,10 +348,10 @@ class WorkerTests(TestCase):
         self.assertEqual(await heard(1), ["GR86-1", "GR86-3", "GR86-4"])
         result = pit.newest["GR86-1"]
         self.assertEqual((result["meta"]["avgSpeed"], result["meta"]["pointCount"]), (101.0, 1))
-        self.assertEqual(len(pit.service._newest), 3)
+        self.assertEqual(len(pit.service.book.followed()), 3)
         for car in range(10, 15):
             await heard(car)
-        self.assertEqual(len(pit.service._newest), 3)
+        self.assertEqual(len(pit.service.book.followed()), 3)
         self.assertLessEqual(sum(len(partition._told) for partition in pit.service._partitions), 6)
 
     async def test_two_tracks(self) -> None:
