@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 
-#: Moments kept of a car: at five a second, twenty minutes.
-MOST_MOMENTS: Final = 6000
+#: Moments kept of a car: at five a second, ten minutes; up to twice as many for a while.
+MOST_MOMENTS: Final = 3000
+_FIRST_ROOM: Final = 128
 
 
 class Trace:
@@ -23,8 +24,8 @@ class Trace:
     """
 
     def __init__(self) -> None:
-        self._room = np.empty((3, 2 * MOST_MOMENTS))
-        self._way = np.empty(2 * MOST_MOMENTS)
+        self._room = np.empty((3, _FIRST_ROOM))
+        self._way = np.empty(_FIRST_ROOM)
         self._end = 0
         self._placed = (math.nan, 0)
 
@@ -48,14 +49,13 @@ class Trace:
         """
         while self._end and self._room[0, self._end - 1] > from_s:
             self._end -= 1
+        moments = moments[-MOST_MOMENTS:]
         if self._end + len(moments) > self._room.shape[1]:
-            keep = min(MOST_MOMENTS, self._end)
-            self._room[:, :keep] = self._room[:, self._end - keep : self._end].copy()
-            self._end, self._placed = keep, (math.nan, 0)
+            self._make_room(len(moments))
         first = self._end
         if moments:
             self._end += len(moments)
-            self._room[:, first : self._end] = np.array(moments[-self._room.shape[1] :]).T
+            self._room[:, first : self._end] = np.array(moments).T
         if self._placed != (length_m, ahead):
             self._placed, first = (length_m, ahead), 0
         part = self._room[:, first : self._end]
@@ -63,6 +63,18 @@ class Trace:
         if first:
             way = np.maximum(way, self._way[first - 1])
         self._way[first : self._end] = np.maximum.accumulate(way)
+
+    def _make_room(self, count: int) -> None:
+        if self._end + count > 2 * MOST_MOMENTS:
+            keep = MOST_MOMENTS
+            self._room[:, :keep] = self._room[:, self._end - keep : self._end].copy()
+            self._way[:keep] = self._way[self._end - keep : self._end].copy()
+            self._end = keep
+            return
+        size = min(max(2 * self._room.shape[1], self._end + count), 2 * MOST_MOMENTS)
+        room, way = np.empty((3, size)), np.empty(size)
+        room[:, : self._end], way[: self._end] = self._room[:, : self._end], self._way[: self._end]
+        self._room, self._way = room, way
 
     def distance(self, time_s: float) -> float:
         """How far the car was at a time; after the newest moment, as far as then [m]."""
