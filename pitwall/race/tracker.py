@@ -319,6 +319,8 @@ class Tracker(Struct):
         unsure_m = _FASTEST_M_S * hole_s if place.speed_m_s != place.speed_m_s else 0.0
         usual_m = JUMP_M + _JUMP_SHARE * driven_m
         if -usual_m <= off_m <= usual_m + unsure_m:
+            if place.starved and hole_s * _FASTEST_M_S > own_m:
+                place.jumped = True  # within so long nothing was heard that it may have gone round
             self._average(time_s, reading_m, off_m if unsure_m == 0.0 else math.inf)
             beyond_m = reading_m - place.counted * own_m - own_m * (1 + _BEYOND) - _BEYOND_M
             if beyond_m > 0:  # never where the length is not known
