@@ -67,7 +67,7 @@ LATE_S: Final = 120.0
 REOPEN_S: Final = 6.0
 #: What is to be kept for them [s].
 KEPT_S: Final = LATE_S + REOPEN_S + 8.0
-#: A point of the trace at most so often [s].
+#: A point of the trace for each span of this [s].
 _TRACE_S: Final = 0.2
 
 _NAN = math.nan
@@ -291,7 +291,8 @@ class Tracker(Struct):
             place.lap_sent, place.lap_sent_s = lap, time_s
             if place.offset_checked != place.lines or place.lap_offset is None:
                 self._count_laps(int(lap), length_m)
-        if time_s - place.traced_s >= _TRACE_S:
+        # The first of each fifth of a second, whatever came before: a row that is missed moves no other.
+        if not time_s // _TRACE_S <= place.traced_s // _TRACE_S:
             place.traced_s = time_s
             self.trace.append((time_s, place.lines, self.in_lap_m(length_m)))
 

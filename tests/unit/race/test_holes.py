@@ -52,6 +52,21 @@ class HoleTests(SynchronousTestCase):
             self.assertApproximates(lap.time_s, 25.0, 0.002)
 
 
+class TraceTests(SynchronousTestCase):
+    """Where a car was when, as it is told to those who compare cars."""
+
+    def test_same_moments(self) -> None:
+        """A point that never came changes nothing of what is told of later moments."""
+        rows = driven(np.arange(0.0, 20.0, 0.0432) + 0.03)
+        traces = []
+        for first in (0, 1):
+            car = Car(SHORT)
+            car.take(rows[first:])
+            traces.append([moment[0] for moment in car.tracker.trace if moment[0] > rows["time_s"][20]])
+        self.assertEqual(traces[0], traces[1])
+        self.assertGreater(len(traces[0]), 90)
+
+
 class LineTests(SynchronousTestCase):
     """The time at the line."""
 
