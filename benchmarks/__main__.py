@@ -1,9 +1,11 @@
 """
-Measure PitWall: ``python -m benchmarks [--quick] [idle race udp fanout http long slow micro forecast sectors]``.
+Measure PitWall: ``python -m benchmarks [--quick] [scenario …]``, all of them by default.
 
-Starts servers of its own on loopback ports, one after the other, and prints a
-table. Figures of one run compare with one another; those of two machines, or of
-two hours on a shared one, do not. All of it takes some five minutes.
+They are idle, race, udp, fanout, http, long, slow, micro, forecast, sectors and accuracy.
+Starts servers of its own on loopback ports, one after the other, and prints a table;
+``accuracy`` prints tables of its own, with what each figure is wanted to be. Figures of
+one run compare with one another; those of two machines, or of two hours on a shared one,
+do not. All of it takes some seven minutes.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import os
 import platform
 import time
 
+from benchmarks.accuracy import accuracy
 from benchmarks.forecast import forecast
 from benchmarks.longrows import long
 from benchmarks.micro import micro
@@ -24,15 +27,22 @@ def main() -> None:
     """Run what was asked for and print it."""
     known = {**SCENARIOS, "long": long, "micro": micro, "forecast": forecast, "sectors": sectors}
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("scenarios", nargs="*", metavar="scenario", help=f"of {', '.join(known)}; all by default")
+    names = [*known, "accuracy"]
+    parser.add_argument("scenarios", nargs="*", metavar="scenario", help=f"of {', '.join(names)}; all by default")
     parser.add_argument("--quick", action="store_true", help="shorter, and less exact")
     given = parser.parse_args()
-    unknown = set(given.scenarios) - set(known)
+    unknown = set(given.scenarios) - set(names)
     if unknown:
         parser.error(f"no such scenario: {', '.join(sorted(unknown))}")
     print(f"{time.strftime('%F %R')}, Python {platform.python_version()}, {len(os.sched_getaffinity(0))} cores\n")
-    print("| what | figure | |\n| --- | --- | ---: |")
-    for name in given.scenarios or known:
+    wanted = given.scenarios or names
+    if "accuracy" in wanted:
+        accuracy(given.quick)
+    wanted = [name for name in wanted if name in known]
+    if not wanted:
+        return
+    print("\n| what | figure | |\n| --- | --- | ---: |")
+    for name in wanted:
         for what, figures in known[name](given.quick).items():
             for figure, value in figures.items():
                 print(f"| {what} | {figure} | {value:,.{2 if abs(value) < 100 else 0}f} |", flush=True)

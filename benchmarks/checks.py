@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
@@ -47,5 +48,11 @@ def show(title: str, checks: Iterable[Check]) -> None:
     """Print a table of figures."""
     print(f"\n**{title}**\n\n| figure | measured | target | met |\n| --- | ---: | ---: | --- |")
     for check in checks:
-        digits = 0 if float(check.value).is_integer() else 1 if abs(check.value) >= 100 else 2 if check.value >= 1 else 3
-        print(f"| {check.what} | {check.value:,.{digits}f} | {check.target} | {check.verdict} |", flush=True)
+        print(f"| {check.what} | {_shown(check.value)} | {check.target} | {check.verdict} |", flush=True)
+
+
+def _shown(value: float) -> str:
+    if not math.isfinite(value):
+        return "-"
+    digits = 0 if float(value).is_integer() else 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 3
+    return f"{value:,.{digits}f}"

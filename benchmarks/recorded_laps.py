@@ -64,7 +64,7 @@ class TimedLap(NamedTuple):
     def name(self) -> str:
         """For lists."""
         official = "none" if self.official is None else str(self.official.number)
-        return f"{self.chassis} lap {self.lap.lap_sent}, official {official}"
+        return f"{self.chassis} lap {count_of(self.lap)}, official {official}"
 
     @property
     def error_s(self) -> float:
@@ -77,6 +77,11 @@ class TimedLap(NamedTuple):
     def counts(self) -> bool:
         """Whether it is a clean green lap: raced by the official flags, and timed without a hole at the line."""
         return self.official is not None and self.official.racing and "estimated" not in self.lap.marks
+
+
+def count_of(lap: Lap) -> int:
+    """Which lap the car itself took it for; as we count where it told none."""
+    return lap.number if lap.lap_sent is None else lap.lap_sent
 
 
 def cars_of(data: Path, patterns: Sequence[str], track: Track) -> dict[str, Rows]:
@@ -134,15 +139,8 @@ def timed_laps(cars: dict[str, list[Rows]], track: Track, timing: Timing) -> lis
     numbers = {lap.car for lap in timing.laps}
     found: list[TimedLap] = []
     for chassis, runs in sorted(cars.items()):
-        laps = [
-            (lap, run)
-            for run in runs
-            for lap in laps_of(run, track)
-            if lap.time_s is not None and lap.lap_sent is not None
-        ]
-        sent = [
-            SentLap(lap.lap_sent or 0, lap.time_s or 0.0, float(run["meta_s"][lap.last_seq - 1])) for lap, run in laps
-        ]
+        laps = [(lap, run) for run in runs for lap in laps_of(run, track) if lap.time_s is not None]
+        sent = [SentLap(count_of(lap), lap.time_s or 0.0, float(run["meta_s"][lap.last_seq - 1])) for lap, run in laps]
         number = number_of(chassis, numbers)
         matched = match_laps(sent, timing.of_car(number) if number is not None else ())
         official = dict(matched.laps)

@@ -29,12 +29,8 @@ FOUND_S: Final = 0.5
 #: A car counts as ahead of another from here on [m].
 AHEAD_M: Final = 1.0
 NOISE = Faults(lapdist_noise_m=0.5)
-CLOCKS = Faults(
-    clock_behind_h=(23, 88), clock_drift_ppm=20, burst_s=0.6, stamped_on_arrival=True, lapdist_noise_m=0.5
-)
-BLIND = Faults(
-    lapdist_noise_m=0.5, unknown_lap_share=0.2, missing_lapdist_share=0.5, shuffled_share=1.0, shuffle_s=2.0
-)
+CLOCKS = Faults(clock_behind_h=(23, 88), clock_drift_ppm=20, burst_s=0.6, stamped_on_arrival=True, lapdist_noise_m=0.5)
+BLIND = Faults(lapdist_noise_m=0.5, unknown_lap_share=0.2, missing_lapdist_share=0.5, shuffled_share=1.0, shuffle_s=2.0)
 
 
 class Recorded(NamedTuple):
@@ -52,6 +48,7 @@ class Gaps(NamedTuple):
     unknown: float
     strict: float
     ahead: float
+    apart: float
     places: float
 
 
@@ -99,6 +96,7 @@ def of_noise(quick: bool) -> list[Check]:
         Check("gaps not known [%]", gaps.unknown),
         Check("instants at which all positions are the true ones [%]", gaps.strict, "≥", 99.5),
         Check(f"instants at which none is ahead of one truly {AHEAD_M:g} m ahead [%]", gaps.ahead, "≥", 99.5),
+        Check(f"the same where no two cars are within {AHEAD_M:g} m: all positions right [%]", gaps.apart),
         Check("positions that are the true ones [%]", gaps.places),
     ]
 
@@ -125,12 +123,13 @@ def of_blind(quick: bool) -> list[Check]:
         for lap in range(1, race.truth.lap_at(chassis, seconds - 3.0))
     ]
     errors_s = [(found.get((chassis, lap.lap)) or math.inf) - lap.lap_time_s for chassis, lap in true]
+    ended = {(chassis, lap) for chassis in race.truth.chassis for lap in range(1, race.truth.lap_at(chassis, seconds))}
     good = sum(abs(error_s) <= FOUND_S for error_s in errors_s)
     (track,) = analysis.book.tracks()
     return [
         Check("laps driven", len(true)),
         Check(f"laps found, to {FOUND_S:g} s [%]", 100 * good / len(true), "≥", 99),
-        Check("laps that are none", len(found.keys() - {(chassis, lap.lap) for chassis, lap in true})),
+        Check("laps that are none", len(found.keys() - ended)),
         Check("track length off by [m]", abs((track["length_m"] or math.inf) - race.track.total_m), "≤", 5),
         *_errors("time of those found, error", np.array([each for each in errors_s if abs(each) <= FOUND_S])),
     ]
@@ -150,15 +149,14 @@ def of_late(quick: bool) -> list[Check]:
     late = analysed(race, recorded(points), packaged_tracks())
     laps, gaps = _tables(in_order), in_order.book.gaps()
     late_laps, late_gaps = _tables(late), late.book.gaps()
-    differing = sum(late_laps.get(key) != row for key, row in laps.items()) + len(late_laps.keys() - laps.keys())
+    others = late_laps.keys() - laps.keys()
+    differing = sum(late_laps.get(key) != row for key, row in laps.items()) + len(others)
     return [
         Check("laps in the table", len(laps)),
         Check("corrections made on the way", len(late.corrections)),
         Check("laps that differ", differing, "≤", 0),
-        Check("rows of the table of gaps that differ", sum(a != b for a, b in zip(gaps, late_gaps, strict=True)), "≤", 0),
-        Check("cars whose summary differs", sum(
-            a != b for a, b in zip(in_order.book.cars(), late.book.cars(), strict=True)
-        ), "≤", 0),
+        Check("rows of the table of gaps that differ", _differing(gaps, late_gaps), "≤", 0),
+        Check("cars whose summary differs", _differing(in_order.book.cars(), late.book.cars()), "≤", 0),
     ]
 
 
@@ -173,6 +171,7 @@ def _with_gaps(race: Race, seconds: float) -> tuple[Analysis, Gaps]:
     inside: list[bool] = []
     strict: list[bool] = []
     ahead: list[bool] = []
+    apart: list[bool] = []
     places: list[float] = []
     unknown = wanted = 0
 
@@ -190,6 +189,9 @@ def _with_gaps(race: Race, seconds: float) -> tuple[Analysis, Gaps]:
         strict.append([gap["chassis"] for gap in gaps] == [standing.chassis for standing in order])
         places.append(float(np.mean([true[gap["chassis"]].position == gap["position"] for gap in gaps])))
         ways_m = np.array([true[gap["chassis"]].distance_m for gap in gaps])
+        spread_m = np.diff([standing.distance_m for standing in reversed(order)])
+        if spread_m.min(initial=np.inf) > AHEAD_M:
+            apart.append(strict[-1])
         ahead.append(bool((ways_m[1:] - np.minimum.accumulate(ways_m)[:-1]).max(initial=0.0) <= AHEAD_M))
         for gap in gaps:
             standing = true[gap["chassis"]]
@@ -204,9 +206,8 @@ def _with_gaps(race: Race, seconds: float) -> tuple[Analysis, Gaps]:
             inside.append(abs(error_s) <= 1.64 * gap["gapSigmaSeconds"])
 
     analysis = analysed(race, recorded(race.points(0, seconds)), packaged_tracks(), look)
-    shares = (100 * float(np.mean(each)) for each in (inside, strict, ahead, places))
-    held, right, near, placed = shares
-    return analysis, Gaps(np.array(errors_s), held, 100 * unknown / wanted, right, near, placed)
+    held, *orders = (100 * float(np.mean(each)) for each in (inside, strict, ahead, apart, places))
+    return analysis, Gaps(np.array(errors_s), held, 100 * unknown / wanted, *orders)
 
 
 def _lap_errors(race: Race, analysis: Analysis) -> tuple[FloatArray, FloatArray]:
@@ -231,6 +232,10 @@ def _errors(what: str, errors_s: FloatArray, mean_ms: float = 0.0, p95_ms: float
         Check(f"{what}, 95 % within [ms]", float(np.percentile(sizes, 95)), "<" if p95_ms else "", p95_ms),
         Check(f"{what}, largest [ms]", float(sizes.max())),
     ]
+
+
+def _differing(rows: list[dict[str, Any]], others: list[dict[str, Any]]) -> int:
+    return sum(row != other for row, other in zip(rows, others, strict=True))
 
 
 def _tables(analysis: Analysis) -> dict[tuple[str, int], dict[str, Any]]:

@@ -108,7 +108,7 @@ def play(spool: Spool, tracks: Tracks) -> Analysis:
         if fresh:
             known.update(fresh)
             cars = (spool.cars.get(number) for number in fresh)
-            analysis.know([tuple(car) for car in cars if car is not None])
+            analysis.know([(car.number, car.track, car.chassis) for car in cars if car is not None])
         analysis.take(rows)
     analysis.finish()
     return analysis
