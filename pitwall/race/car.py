@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from pitwall.model.track import Track
 from pitwall.race.axes import Axes
 from pitwall.race.buffer import RowBuffer
+from pitwall.race.gps import Gps
 from pitwall.race.intake import Intake, Sorted
 from pitwall.race.lap import Lap
-from pitwall.race.laptimer import AFTER_LINE_S, MARGIN_S, Boundaries, Figures, LineTime, figures, line_time
+from pitwall.race.laptimer import AFTER_LINE_S, MARGIN_S, Boundaries, Figures, LineTime, Way, figures, line_time
 from pitwall.race.tracker import KEPT_S, REOPEN_S, Line, Sample, Tracker, driven_scale
 
 Rows = NDArray[np.void]
@@ -66,6 +67,8 @@ class Stored(Struct, array_like=True):
     waiting: bytes
     last_whole: bool
     offsets_g: tuple[float, float]
+    tells_distance: bool
+    gps: Gps
 
 
 class Car:
@@ -92,6 +95,7 @@ class Car:
         ends = track.boundaries_m() if track is not None else ()
         self._length_m = track.total_m if track is not None else _NAN
         self._sectors_m = tuple(ends[:-1])
+        self._finish_line = track.finish_line if track is not None else None
         self.sectors = max(len(ends), 1)
         self.points = 0
         self.last_seq = 0
@@ -114,6 +118,8 @@ class Car:
         self._reopened_s = -math.inf
         self._waiting: Rows | None = None
         self._last_whole = False
+        self._tells_distance = False
+        self._gps = Gps()
         self._times: dict[tuple[int, float], LineTime] = {}
         self._offsets_g = (0.0, 0.0)
 
@@ -145,7 +151,11 @@ class Car:
                     return
             self._last_whole = _whole(near[-1])
             self.shift_s, self.clock_sigma_s = float(near["shift_s"][-1]), float(near["clock_sigma_s"][-1])
-            self.axes.add(near)
+            if not self._tells_distance:
+                self._tells_distance = bool(np.isfinite(near["lapdist_m"]).any())
+                if not self._tells_distance:
+                    near = self._gps.place(near, self._finish_line)
+            self.axes.add(near, self._length_m)
             self._insert(near)
             self._follow()
 
@@ -164,6 +174,8 @@ class Car:
             late = np.concatenate(self._late)
             self._late = []
             self._reopened_s = self.intake.newest_s
+            if not self._tells_distance:
+                late = self._gps.place(late, self._finish_line)
             late = late[late["time_s"] >= max(self.buffer.kept_from_s, self.tracker.goes_back_to_s)]
             if late.size:
                 self._insert(late)
@@ -244,6 +256,8 @@ class Car:
             self._waiting.tobytes() if self._waiting is not None else b"",
             self._last_whole,
             self._offsets_g,
+            self._tells_distance,
+            self._gps,
         )
 
     def _restore(self, stored: Stored) -> None:
@@ -256,6 +270,7 @@ class Car:
         self._changed_from_s, self.told_s = stored.changed_from_s, stored.told_s
         self._reopened_s = stored.reopened_s
         self.buffer = RowBuffer(np.frombuffer(stored.rows, dtype), stored.kept_from_s)
+        self._tells_distance, self._gps = stored.tells_distance, stored.gps
         self._last_whole, self._offsets_g = stored.last_whole, stored.offsets_g
         self._late = [np.frombuffer(stored.late, dtype)] if stored.late else []
         self._waiting = np.frombuffer(stored.waiting, dtype) if stored.waiting else None
@@ -392,6 +407,8 @@ class Car:
         estimated = began.estimated or ended.estimated or made.estimated or not timed or clocks.size > 1 or cut
         if timed:
             self._offsets_g = made.offsets_g
+            if not self._tells_distance and not estimated:
+                self._learn_way(rows, began.time_s, ended.time_s)
         number = self.lap_number(last)
         marks = []
         if number == 1 and self.tracker.place.on_grid:
@@ -417,6 +434,16 @@ class Car:
             tuple(marks),
             int(sent[sent.size // 2]) if sent.size else None,
         )
+
+    def _learn_way(self, rows: Rows, began_s: float, ended_s: float) -> None:
+        """Learn the way around the track from a lap of a car that sends its position and no distance."""
+        way = Way(rows)
+        begun_m, end_m = np.interp((began_s, ended_s), way.times, way.driven)
+        inside = (way.times >= began_s) & (way.times < ended_s)
+        length_m = self._length_m if math.isfinite(self._length_m) else float(end_m - begun_m)
+        if end_m > begun_m:
+            scale = length_m / float(end_m - begun_m)
+            self._gps.learn(rows[inside], (way.driven[inside] - begun_m) * scale, length_m)
 
     def _pit_marks(self, first: Line, last: Line, inside: Rows, before: list[Lap]) -> list[str]:
         """Whether a lap began or ended in the pits, by the speed at the line."""
