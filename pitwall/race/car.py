@@ -31,6 +31,8 @@ Rows = NDArray[np.void]
 #: A car that goes through the pits crosses the line at less than this share of its usual speed there.
 _PIT_SPEED: Final = 0.6
 _PIT_KMH: Final = 75.0
+#: A car's last row is believed when it is no further from the one before [s].
+_LONGEST_SILENCE_S: Final = 600.0
 _SLOW_START_KMH: Final = 5.0
 _NAN = math.nan
 
@@ -170,6 +172,8 @@ class Car:
         Returns:
             What ended or changed since the last call.
         """
+        if final and self._waiting is not None:
+            self._believe()
         if self._late and (final or self.intake.newest_s - self._reopened_s >= REOPEN_S):
             late = np.concatenate(self._late)
             self._late = []
@@ -187,7 +191,7 @@ class Car:
     def unsettled(self) -> bool:
         """Whether there is something that only a final tick would take in."""
         lines = self.tracker.lines
-        return bool(self._late) or (len(lines) > 1 and lines[-1].number > self._settled)
+        return bool(self._late) or self._waiting is not None or (len(lines) > 1 and lines[-1].number > self._settled)
 
     def current(self) -> Figures | None:
         """The figures of the lap that goes on; None before there is a row."""
@@ -274,6 +278,18 @@ class Car:
         self._last_whole, self._offsets_g = stored.last_whole, stored.offsets_g
         self._late = [np.frombuffer(stored.late, dtype)] if stored.late else []
         self._waiting = np.frombuffer(stored.waiting, dtype) if stored.waiting else None
+
+    def _believe(self) -> None:
+        """Take in the row that waits for a second one so far ahead, unless it is absurdly far."""
+        waiting, self._waiting = self._waiting, None
+        assert waiting is not None
+        time_s = float(waiting["time_s"][0])
+        if time_s - self.intake.newest_s > _LONGEST_SILENCE_S:
+            self.intake.astray += 1
+            return
+        self.intake.newest_s = time_s
+        self._insert(waiting)
+        self._follow()
 
     def _thinned(self, near: Rows, found: Sorted) -> Rows:
         """The rows in time without those that come so thick and tell so much that the one before will do."""

@@ -177,7 +177,9 @@ def figures(
     if ended:
         inside &= times < end_s
     knots_s = np.concatenate(([begin_s] if begun else [], times[inside], [end_s] if ended else []))
-    length_m = bounds.length_m if math.isfinite(bounds.length_m) else float(np.nanmax(path[inside], initial=0.0))
+    length_m = bounds.length_m
+    if not math.isfinite(length_m):
+        length_m = max(float(path[inside].max(initial=0.0)), 0.0) if not np.isnan(path).any() else 0.0
     knots_m = np.concatenate(([0.0] if begun else [], path[inside], [length_m] if ended else []))
     knots_m = np.maximum.accumulate(knots_m) if not np.isnan(knots_m).any() else knots_m
     gaps = np.diff(times, prepend=times[:1] if times.size else [0.0])
@@ -245,13 +247,15 @@ def _driven(times: FloatArray, speed_kmh: NDArray[np.float32]) -> FloatArray:
 
 
 def _path(way: Way, begin_s: float, end_s: float, length_m: float, read: Sequence[float], scale: float) -> FloatArray:
-    """How far into the lap each row is, in the track's metres; shape (n,)."""
+    """How far into the lap each row is, in the track's metres, NaN where nothing tells it; shape (n,)."""
     times, distances, driven = way.readings(read[0], read[1]) if read else way.readings(math.inf, -math.inf)
     if times.size:
         if not way.timed:
             return scale * np.interp(way.times, times, distances)
         offsets = _averaged(times, distances - driven)
         return scale * (way.driven + np.interp(way.times, times, offsets))
+    if not way.timed:
+        return np.full(way.times.size, _NAN)
     begun = float(np.interp(begin_s, way.times, way.driven)) if math.isfinite(begin_s) else float(way.driven[0])
     if math.isfinite(end_s) and math.isfinite(begin_s):
         whole = float(np.interp(end_s, way.times, way.driven)) - begun

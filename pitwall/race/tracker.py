@@ -414,6 +414,9 @@ class Tracker(Struct):
         if whole and moving and (length_m != length_m or abs(since_m / length_m - 1) < _DRIVEN_OFF):
             place.driven_laps_m = (*place.driven_laps_m[1 - _LEARNT_FROM :], since_m)
         before_s = place.lap_sent_s if place.lap_sent_s == place.lap_sent_s else row_before_s
+        if place.speed_at_s == -math.inf:
+            # Nothing but lap numbers comes: these are the triggers themselves, each at its moment.
+            before_s = time_s
         place.offset_m = _NAN
         self._cross(before_s, time_s, "number", since_m if whole else _NAN, laps, whole, length_m)
 
