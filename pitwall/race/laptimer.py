@@ -181,7 +181,8 @@ def figures(
     if not math.isfinite(length_m):
         length_m = max(float(path[inside].max(initial=0.0)), 0.0) if not np.isnan(path).any() else 0.0
     knots_m = np.concatenate(([0.0] if begun else [], path[inside], [length_m] if ended else []))
-    knots_m = np.maximum.accumulate(knots_m) if not np.isnan(knots_m).any() else knots_m
+    # Where the way is not known, nothing between the lines is.
+    knots_m = np.full_like(knots_m, _NAN) if np.isnan(path).any() else np.maximum.accumulate(knots_m)
     gaps = np.diff(times, prepend=times[:1] if times.size else [0.0])
     crossings, estimated = _crossings((*bounds.sectors_m,), knots_m, knots_s, begin_s, end_s)
     minis, _ = _crossings(
