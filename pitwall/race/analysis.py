@@ -67,4 +67,4 @@ class Analysis:
 
 
 def _raise(track: str, chassis: str) -> None:
-    raise  # noqa: PLE0704  # within the handler of the exception that is told of
+    raise  # within the handler of the exception that is told of

@@ -10,6 +10,7 @@ the rows it has, and not on when they came.
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -307,7 +308,7 @@ class Car:
         lines = self.tracker.lines
         changes: list[LapChange] = []
         known = {lap.number: lap for lap in self.laps}
-        for first, last in zip(lines, lines[1:], strict=False):
+        for first, last in pairwise(lines):
             if last.after_s > upto_s:
                 break
             again = last.after_s + AFTER_LINE_S >= from_s

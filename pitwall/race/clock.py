@@ -52,11 +52,11 @@ class CarClock:
 
     __slots__ = (
         "_above_from_s",
-        "_slots",
         "_anchor_s",
         "_began_s",
         "_differences",
         "_least",
+        "_slots",
         "_stamp_meta_s",
         "_stamp_s",
         "newest_s",

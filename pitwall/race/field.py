@@ -114,8 +114,8 @@ def gaps(track: str, cars: list[FieldCar], now_s: float, length_m: float | None)
         car.position = index + 1
         ahead = places[index - 1].car if index else None
         behind = places[index + 1].car if index + 1 < len(places) else None
-        gap = _percents(car, places[0].car, ahead, behind)
-        gap = {"chassis": car.chassis, "track": track, "position": index + 1, **gap}
+        gap: dict[str, Any] = {"chassis": car.chassis, "track": track, "position": index + 1}
+        gap |= _percents(car, places[0].car, ahead, behind)
         gap["overtakingOpportunity"] = gap["underPressure"] = False
         gap["gapToLeaderSeconds"] = 0.0 if not index and known else None
         gap["gapToAheadSeconds"] = gap["gapToBehindSeconds"] = gap["gapSigmaSeconds"] = None

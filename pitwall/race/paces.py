@@ -240,7 +240,7 @@ class PaceBook:
 
     def _with_field(self, chassis: str, usual: float) -> list[CleanLap]:
         """A car's clean laps; with what the field drove about the same time, the latest that a level rests on."""
-        found = []
+        found: list[CleanLap] = []
         stint = 0
         laps = self._field.cars[chassis]
         early = sum(lap.clean for lap in laps) - LATEST_LAPS

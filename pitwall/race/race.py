@@ -125,9 +125,7 @@ class TrackRace:
         return car
 
     def tick(self, at_ms: int, reports: Sequence[CarTick]) -> list[CarNow]:
-        """
-        Take the reports of a tick in, in any order; returns what is known of each car.
-        """
+        """Take the reports of a tick in, in any order; returns what is known of each car."""
         self.at_ms = max(self.at_ms, at_ms)
         reports = sorted((report for report in reports if report.car in self.cars), key=lambda report: report.car)
         ended = [

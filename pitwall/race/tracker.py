@@ -296,7 +296,7 @@ class Tracker(Struct):
             self.trace.append((time_s, place.lines, self.in_lap_m(length_m)))
 
     def _memorable(self, time_s: float) -> bool:
-        """Whether a place is to be remembered; never between two samples of the speed, of which the second is not known."""
+        """Whether a place is to be remembered; never between two samples of the speed, the second yet to come."""
         place = self.place
         if self.remembered and time_s - self.remembered[-1].time_s < _REMEMBERED_EVERY_S:
             return False
@@ -380,9 +380,9 @@ class Tracker(Struct):
             place.lines -= assumed.laps
             laps = assumed.laps
         whole = bool(place.line_by) and not place.jumped and laps == 1
-        if whole and not place.starved and place.counted == 0 and time_s - before_s <= HOLE_S:
-            if length_m != length_m or abs(read_m / length_m - 1) <= LENGTH_OFF:
-                place.lengths_m = (*place.lengths_m[1 - _LEARNT_FROM :], read_m)
+        measured = whole and not place.starved and place.counted == 0 and time_s - before_s <= HOLE_S
+        if measured and (length_m != length_m or abs(read_m / length_m - 1) <= LENGTH_OFF):
+            place.lengths_m = (*place.lengths_m[1 - _LEARNT_FROM :], read_m)
         self._cross(before_s, time_s, "distance", read_m if whole else _NAN, laps, whole, length_m)
         place.counted = 0
         self._put(time_s, reading_m)
