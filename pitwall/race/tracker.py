@@ -309,8 +309,9 @@ class Tracker(Struct):
         if place.offset_m != place.offset_m:
             self._put(time_s, reading_m)
             if own_m == own_m:
-                place.counted = int(reading_m // own_m)
-                place.on_grid = not place.lines and reading_m % own_m > own_m / 2 and not lap_known
+                place.counted = _laps_in(reading_m, own_m)
+                in_lap_m = reading_m - place.counted * own_m
+                place.on_grid = not place.lines and in_lap_m > own_m / 2 and not lap_known
             return
         driven_m = place.driven_m - place.driven_at_reading_m
         expected_m = place.driven_m + place.offset_m
@@ -344,7 +345,7 @@ class Tracker(Struct):
         if place.odd > (5 if stale else 1) or hole_s > LONGEST_HOLE_S:
             self._put(time_s, reading_m)
             place.jumped = True
-            place.counted = int(reading_m // own_m) if own_m == own_m else 0
+            place.counted = _laps_in(reading_m, own_m) if own_m == own_m else 0
 
     def _put(self, time_s: float, reading_m: float) -> None:
         place = self.place
@@ -462,6 +463,11 @@ def driven_scale(place: Place, length_m: float) -> float:
 def _length(place: Place, length_m: float) -> float:
     own_m = _median(place.lengths_m)
     return own_m if own_m == own_m else length_m
+
+
+def _laps_in(reading_m: float, own_m: float) -> int:
+    """Laps in a distance that was not reset; a car may measure a lap a little too long."""
+    return int(max(reading_m - own_m * _BEYOND - _BEYOND_M, 0.0) // own_m)
 
 
 def _median(values: Sequence[float]) -> float:
