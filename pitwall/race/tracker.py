@@ -137,6 +137,7 @@ class Place(Struct, array_like=True):
     line_by: str = ""
     jumped: bool = False
     starved: bool = False
+    stepped: bool = False
     lengths_m: tuple[float, ...] = ()
     driven_laps_m: tuple[float, ...] = ()
     lap_sent: float = _NAN
@@ -356,6 +357,7 @@ class Tracker(Struct):
     def _average(self, time_s: float, reading_m: float, off_m: float) -> None:
         place = self.place
         if abs(off_m) > _STEP_M:
+            place.stepped = place.stepped or math.isfinite(off_m)
             self._put(time_s, reading_m)
             return
         squared_m2 = off_m * off_m
@@ -382,7 +384,7 @@ class Tracker(Struct):
             laps = assumed.laps
         whole = bool(place.line_by) and not place.jumped and laps == 1
         measured = whole and not place.starved and place.counted == 0 and time_s - before_s <= HOLE_S
-        if measured and (length_m != length_m or abs(read_m / length_m - 1) <= LENGTH_OFF):
+        if measured and (length_m != length_m or (abs(read_m / length_m - 1) <= LENGTH_OFF and not place.stepped)):
             place.lengths_m = (*place.lengths_m[1 - _LEARNT_FROM :], read_m)
         self._cross(before_s, time_s, "distance", read_m if whole else _NAN, laps, whole, length_m)
         place.counted = 0
@@ -424,7 +426,7 @@ class Tracker(Struct):
         place = self.place
         place.lines += laps
         place.line_at_s, place.line_driven_m, place.line_by = after_s, place.driven_m, by
-        place.jumped = place.starved = False
+        place.jumped = place.starved = place.stepped = False
         own_m = _length(place, length_m) if by != "number" else _median(place.driven_laps_m)
         lengths_m = place.lengths_m
         sure = by == "distance" and len(lengths_m) >= _SURE_FROM and max(lengths_m) - min(lengths_m) < _SURE_M
