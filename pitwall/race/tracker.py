@@ -345,7 +345,9 @@ class Tracker(Struct):
         stale = own_m == own_m and off_m > own_m / 2
         if place.odd > (5 if stale else 1) or hole_s > LONGEST_HOLE_S:
             self._put(time_s, reading_m)
-            place.jumped = True
+            # After a hole too short for a lap it may well have come so far.
+            came = place.starved and 0 < off_m <= _FASTEST_M_S * hole_s < own_m
+            place.jumped = place.jumped or not came
             place.counted = _laps_in(reading_m, own_m) if own_m == own_m else 0
 
     def _put(self, time_s: float, reading_m: float) -> None:

@@ -210,6 +210,15 @@ class FaultTests(SynchronousTestCase):
         shown = car.result["meta"]["sectorTimes"]
         np.testing.assert_allclose([shown["0"], shown["1"]], [13.333, 20.0], atol=0.002)
 
+    def test_long_hole_in_a_lap(self) -> None:
+        """A car that is not heard for some seconds between two lines has that lap's time; what is in the hole is not known."""
+        seen = np.abs(self.times - 41.0) > 4.0
+        car = self.laps_of(self.times[seen], self.distances[seen])
+        self.check_laps(car, 0.002, ("estimated",))
+        self.assertEqual([lap.marks for lap in car.laps], [("estimated",), ()])
+        self.assertEqual(car.laps[0].sectors_s, (None, None))
+        self.assertNotIn(None, car.laps[1].sectors_s)
+
     def test_hole_of_half_a_lap(self) -> None:
         """A car that is not heard for more than half a lap, the line in it, has that lap behind it."""
         seen = np.abs(self.times - 60.0) > 9.0
