@@ -163,7 +163,8 @@ class Car:
             late = np.concatenate(self._late)
             self._late = []
             self._reopened_s = self.intake.newest_s
-            late = late[late["time_s"] >= max(self.buffer.kept_from_s, self.tracker.goes_back_to_s)]
+            times = late["time_s"]
+            late = late[(times >= self.buffer.kept_from_s) & (times > self.tracker.goes_back_to_s)]
             if late.size:
                 self._insert(late)
                 self._follow()
@@ -348,8 +349,7 @@ class Car:
             keep_s = min(keep_s, lines[0].before_s - 2 * MARGIN_S)
         if len(self.buffer) and self.buffer.times[0] < keep_s - 10.0:
             self.buffer.drop_before(keep_s)
-        while len(tracker.remembered) > 1 and tracker.remembered[1].time_s < newest_s - KEPT_S:
-            del tracker.remembered[0]
+        tracker.forget_before(newest_s - KEPT_S)
         if len(tracker.trace) > 4000:
             del tracker.trace[:2000]
         for key in [key for key in self._times if not lines or key[1] < lines[0].after_s]:

@@ -166,12 +166,14 @@ class Tracker(Struct):
         lines: the lines it crossed, oldest first; the caller drops those no longer wanted.
         trace: time, lines crossed and distance in the lap of some of its moments, oldest first; likewise.
         remembered: earlier places, oldest first, to go back to when a late row comes.
+        forgot: whether there were places before these.
     """
 
     place: Place = field(default_factory=Place)
     lines: list[Line] = field(default_factory=list)
     trace: list[tuple[float, int, float]] = field(default_factory=list)
     remembered: list[Place] = field(default_factory=list)
+    forgot: bool = False
 
     def take(self, samples: Sequence[Sample], length_m: float) -> int:
         """
@@ -230,8 +232,15 @@ class Tracker(Struct):
 
     @property
     def goes_back_to_s(self) -> float:
-        """The earliest time of a late row that can be taken in [s]."""
-        return self.remembered[0].time_s if self.remembered else -math.inf
+        """A late row can be taken in if it is later than this [s]."""
+        return self.remembered[0].time_s if self.forgot else -math.inf
+
+    def forget_before(self, time_s: float) -> None:
+        """No row from before that will be taken in any more."""
+        remembered = self.remembered
+        while len(remembered) > 1 and remembered[1].time_s < time_s:
+            del remembered[0]
+            self.forgot = True
 
     def length(self, length_m: float) -> float:
         """What the car's distance makes of a lap [m]; NaN where that is not known."""
