@@ -65,6 +65,7 @@ class Stored(Struct, array_like=True):
     late: bytes
     waiting: bytes
     last_whole: bool
+    offsets_g: tuple[float, float]
 
 
 class Car:
@@ -243,6 +244,7 @@ class Car:
             np.concatenate(self._late).tobytes() if self._late else b"",
             self._waiting.tobytes() if self._waiting is not None else b"",
             self._last_whole,
+            self._offsets_g,
         )
 
     def _restore(self, stored: Stored) -> None:
@@ -255,7 +257,7 @@ class Car:
         self._changed_from_s, self.told_s = stored.changed_from_s, stored.told_s
         self._reopened_s = stored.reopened_s
         self.buffer = RowBuffer(np.frombuffer(stored.rows, dtype), stored.kept_from_s)
-        self._last_whole = stored.last_whole
+        self._last_whole, self._offsets_g = stored.last_whole, stored.offsets_g
         self._late = [np.frombuffer(stored.late, dtype)] if stored.late else []
         self._waiting = np.frombuffer(stored.waiting, dtype) if stored.waiting else None
 
@@ -399,7 +401,7 @@ class Car:
         )
         cut = self.buffer.kept_from_s > first.before_s - MARGIN_S
         estimated = began.estimated or ended.estimated or made.estimated or not timed or clocks.size > 1 or cut
-        if timed:
+        if timed and last.number >= self._settled:
             self._offsets_g = made.offsets_g
         number = self.lap_number(last)
         marks = []

@@ -395,7 +395,11 @@ class Tracker(Struct):
             laps = assumed.laps
         whole = bool(place.line_by) and not place.jumped and laps == 1
         measured = whole and not place.starved and place.counted == 0 and time_s - before_s <= HOLE_S
-        if measured and (length_m != length_m or (abs(read_m / length_m - 1) <= LENGTH_OFF and not place.stepped)):
+        if measured and length_m == length_m:
+            # Without a speed the last reading is not followed to the line.
+            evenly = not place.stepped and place.speed_m_s == place.speed_m_s
+            measured = evenly and abs(read_m / length_m - 1) <= LENGTH_OFF
+        if measured:
             place.lengths_m = (*place.lengths_m[1 - _LEARNT_FROM :], read_m)
         self._cross(before_s, time_s, "distance", read_m if whole else _NAN, laps, whole, length_m)
         place.counted = 0
