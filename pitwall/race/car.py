@@ -431,8 +431,12 @@ class Car:
 
     def _pit_marks(self, first: Line, last: Line, inside: Rows, before: list[Lap]) -> list[str]:
         """Whether a lap began or ended in the pits, by the speed at the line."""
-        usual = [lap.line_kmh for lap in before[-10:] if lap.line_kmh is not None and lap.clean]
-        if len(usual) < 1:
+        usual = [
+            lap.line_kmh
+            for lap in before[-10:]
+            if lap.line_kmh is not None and not {"in", "estimated"}.intersection(lap.marks)
+        ]
+        if not usual:
             return []
         least_kmh = min(_PIT_SPEED * float(np.median(usual)), _PIT_KMH)
         rows = self.buffer

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from pitwall.race.field import LONGEST_LAP_M, FieldCar, gaps
 from pitwall.race.insights import CarNow
 from pitwall.race.lap import MARKS, MINI_SECTORS, Lap
@@ -201,7 +203,7 @@ class TrackRace:
             marks = lap.marks
             if "caution" in before.marks:
                 marks = tuple(sorted({*marks, "caution"}, key=MARKS.index))
-        lap.marks = marks
+        lap = replace(lap, marks=marks)
         if before is not None and corrected:
             was_s = self.gap_at_line_s(before)
             car.corrected.add(lap.number)
