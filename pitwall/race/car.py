@@ -180,7 +180,8 @@ class Car:
             self._reopened_s = self.intake.newest_s
             if not self._tells_distance:
                 late = self._gps.place(late, self._finish_line)
-            late = late[late["time_s"] >= max(self.buffer.kept_from_s, self.tracker.goes_back_to_s)]
+            times = late["time_s"]
+            late = late[(times >= self.buffer.kept_from_s) & (times > self.tracker.goes_back_to_s)]
             if late.size:
                 self._insert(late)
                 self._follow()
@@ -333,8 +334,12 @@ class Car:
             at_s = tracker.place.time_s
         rows = self.buffer.after(at_s) if not math.isnan(at_s) else self.buffer.rows
         if rows.size:
+            last = tracker.lines[-1] if tracker.lines else None
             columns = (rows[name].tolist() for name in ("time_s", "lap", "lapdist_m", "speed_kmh"))
             tracker.take(list(map(Sample, *columns)), self._length_m)
+            if last is not None and last not in tracker.lines:
+                # It was taken to lie where it does not: the lap that ended there is to be computed again.
+                self._changed_from_s = min(self._changed_from_s, last.before_s)
 
     def _settle(self, from_s: float, upto_s: float) -> list[LapChange]:
         """Compute the laps that have ended, and again those that rows were added to."""
@@ -343,6 +348,8 @@ class Car:
         known = {lap.number: lap for lap in self.laps}
         for first, last in pairwise(lines):
             if last.after_s > upto_s:
+                if last.number <= self._settled:
+                    self._changed_from_s = min(self._changed_from_s, from_s)
                 break
             again = last.after_s + AFTER_LINE_S >= from_s
             if last.number <= self._settled and not again:
@@ -375,8 +382,7 @@ class Car:
             keep_s = min(keep_s, lines[0].before_s - 2 * MARGIN_S)
         if len(self.buffer) and self.buffer.times[0] < keep_s - 10.0:
             self.buffer.drop_before(keep_s)
-        while len(tracker.remembered) > 1 and tracker.remembered[1].time_s < newest_s - KEPT_S:
-            del tracker.remembered[0]
+        tracker.forget_before(newest_s - KEPT_S)
         if len(tracker.trace) > 4000:
             del tracker.trace[:2000]
         for key in [key for key in self._times if not lines or key[1] < lines[0].after_s]:
@@ -409,19 +415,24 @@ class Car:
         rows = self.buffer.between(first.before_s - MARGIN_S, last.after_s + AFTER_LINE_S)
         inside = rows[(rows["time_s"] >= first.after_s) & (rows["time_s"] < last.after_s)]
         clocks = np.unique(inside["clock"]) if inside.size else np.empty(0)
-        timed = last.laps == 1 and last.whole and math.isfinite(began.time_s) and math.isfinite(ended.time_s)
+        whole = last.laps == 1 and last.whole
+        timed = whole and math.isfinite(began.time_s) and math.isfinite(ended.time_s)
+        if not math.isfinite(began.time_s):
+            rows = rows[rows["time_s"] >= first.after_s]
+        if not math.isfinite(ended.time_s):
+            rows = rows[rows["time_s"] <= last.before_s]
         own_m = last.length_m if math.isfinite(last.length_m) else first.length_m
         made = figures(
             rows,
-            began.time_s if math.isfinite(began.time_s) else first.after_s,
-            ended.time_s if math.isfinite(ended.time_s) else last.before_s,
+            began.time_s,
+            ended.time_s,
             self._bounds(own_m),
             (first.after_s, last.before_s),
             self._scale(last, own_m),
         )
         cut = self.buffer.kept_from_s > first.before_s - MARGIN_S
         estimated = began.estimated or ended.estimated or made.estimated or not timed or clocks.size > 1 or cut
-        if timed:
+        if timed and last.number >= self._settled:
             self._offsets_g = made.offsets_g
             if not self._tells_distance and not estimated:
                 self._learn_way(rows, began.time_s, ended.time_s)
@@ -434,14 +445,14 @@ class Car:
             marks.append("estimated")
         start_s = began.time_s if math.isfinite(began.time_s) else first.after_s
         shift_s = float(inside["shift_s"][0]) if inside.size else self.shift_s
-        sectors = _spans(made.crossings) if timed else (None,) * self.sectors
+        sectors = _spans(made.crossings) if whole else (None,) * self.sectors
         sent = inside["lap"][np.isfinite(inside["lap"]) & (inside["lap"] > 0) & (inside["lap"] < 32768)]
         return Lap(
             number,
             round(start_s + shift_s, 3),
             round(ended.time_s - began.time_s, 3) if timed else None,
             sectors,
-            _spans(made.minis) if timed else (None,) * (made.minis.size - 1),
+            _spans(made.minis) if whole else (None,) * (made.minis.size - 1),
             tuple(round(float(each), 3) for each in made.stress),
             round(last.read_m, 2) if math.isfinite(last.read_m) else None,
             _speed_at(rows, last.after_s),
@@ -463,8 +474,12 @@ class Car:
 
     def _pit_marks(self, first: Line, last: Line, inside: Rows, before: list[Lap]) -> list[str]:
         """Whether a lap began or ended in the pits, by the speed at the line."""
-        usual = [lap.line_kmh for lap in before[-10:] if lap.line_kmh is not None and lap.clean]
-        if len(usual) < 1:
+        usual = [
+            lap.line_kmh
+            for lap in before[-10:]
+            if lap.line_kmh is not None and not {"in", "estimated"}.intersection(lap.marks)
+        ]
+        if not usual:
             return []
         least_kmh = min(_PIT_SPEED * float(np.median(usual)), _PIT_KMH)
         rows = self.buffer
