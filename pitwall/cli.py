@@ -137,6 +137,26 @@ def run_calibrate(parser: argparse.ArgumentParser, arguments: argparse.Namespace
     return run(arguments)
 
 
+def score_options(parser: argparse.ArgumentParser) -> None:
+    """The options of ``pitwall score``."""
+    parser.add_argument(
+        "files", nargs="+", metavar="FILE", help="as FILE of `pitwall import`, or the official timing of a race"
+    )
+    parser.add_argument("--track", type=_name, metavar="T", help="the track of rows that do not say it")
+    parser.add_argument("--tracks", metavar="TRACKFILE", help="lengths and sectors; default: the packaged ones")
+    parser.add_argument("--json", action="store_true", help="say all of it as one JSON object")
+
+
+def run_score(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
+    """Run ``pitwall score``; ends the process where the arguments are wrong."""
+    if arguments.files.count("-") > 1:
+        parser.error("standard input can be read once")
+
+    from pitwall.importer.score_command import run
+
+    return run(arguments)
+
+
 def _server(text: str) -> str:
     try:
         parts = urlsplit(text)
@@ -174,4 +194,5 @@ def _seconds(text: str) -> float:
 COMMANDS = {
     "import": Command("send recordings to a running server", import_options, run_import),
     "calibrate": Command("fit sector boundaries to official sector times", calibrate_options, run_calibrate),
+    "score": Command("say what recordings come to, and score the forecasts", score_options, run_score),
 }

@@ -25,10 +25,14 @@ def place(rows: Rows, stamps: Sequence[Any], cars: CarTable) -> None:
         stamps: what each row's point has as ``timestamp``; shape (n,).
         cars: whose facts have the clocks.
     """
+    place_at(rows, list(map(car_time_s, stamps)), cars)
+
+
+def place_at(rows: Rows, car_times: Sequence[float | None], cars: CarTable) -> None:
+    """As ``place``, by what each car's clock showed [s since 1970]; None where it tells nothing; shape (n,)."""
     times, numbers = rows["time_s"].tolist(), rows["car"].tolist()
     clocks, shifts, sigmas = [0] * len(times), [0.0] * len(times), [0.0] * len(times)
-    for index, stamp in enumerate(stamps):
-        car_s = car_time_s(stamp)
+    for index, car_s in enumerate(car_times):
         facts = cars.facts.get(numbers[index])
         if car_s is None or facts is None:
             continue

@@ -21,6 +21,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pitwall.model.channels import UNKNOWN_LAPS
 from pitwall.race.lap import MINI_SECTORS
 from pitwall.race.series import FloatArray, held, or_zero
 from pitwall.race.tracker import HOLE_S, LENGTH_OFF, LONGEST_HOLE_S, Line
@@ -40,6 +41,8 @@ _APART_M: Final = 8.0
 #: The most that is taken off an accelerometer [g].
 _MOST_OFFSET_G: Final = 0.3
 _MOVING_M_S: Final = 8.0
+#: The lap number rises at the line, so far at most from where the lap distance was reset [s].
+_RISE_S: Final = 0.3
 _G: Final = 9.80665
 _NAN = math.nan
 
@@ -138,7 +141,29 @@ def line_time(rows: Rows, line: Line) -> LineTime:
         to_line_m = line.length_m - float(before[-1]) if before.size and math.isfinite(line.length_m) else 0.0
         share = max(to_line_m, 0.0) / max(max(to_line_m, 0.0) + float(distances[0]), 1e-3)
         at_s = line.before_s + share * line.hole_s
+    rise = _lap_rise(rows, line)
+    if rise is not None:
+        return LineTime(_to_ms(min(max(at_s, rise[0]), rise[1])), estimated)
     return LineTime(_to_ms(min(max(at_s, line.before_s), line.after_s)), estimated)
+
+
+def _lap_rise(rows: Rows, line: Line) -> tuple[float, float] | None:
+    """
+    Between which rows the lap number rose at a line; None where it did not rise there, once and by one.
+
+    Recorded lap distances are a fifth of a second old, by more or less, when they are
+    sent: lines by them alone are 0.1 s off. The lap number comes with every row.
+    """
+    first = np.searchsorted(rows["time_s"], line.before_s - _RISE_S, "left")
+    last = np.searchsorted(rows["time_s"], line.after_s + _RISE_S, "right")
+    laps = rows["lap"][first:last]
+    known = np.flatnonzero((laps > 0) & (laps < max(UNKNOWN_LAPS)))
+    steps = np.diff(laps[known])
+    rose = np.flatnonzero(steps)
+    if rose.size != 1 or steps[rose[0]] != 1:
+        return None
+    times = rows["time_s"][first:last][known]
+    return float(times[rose[0]]), float(times[rose[0] + 1])
 
 
 def figures(
@@ -284,7 +309,11 @@ def _averaged(times: FloatArray, offsets: FloatArray) -> FloatArray:
 
 def _robust_mean(values: FloatArray) -> float:
     middle = float(np.median(values))
-    return float(values[np.abs(values - middle) <= _APART_M].mean())
+    near = np.abs(values - middle) <= _APART_M
+    if not near.any():
+        # Two halves that disagree, their median between them; what the last lap left over reads too high.
+        near = np.abs(values - np.sort(values)[(values.size - 1) // 2]) <= _APART_M
+    return float(values[near].mean())
 
 
 def _crossings(

@@ -67,7 +67,7 @@ LATE_S: Final = 120.0
 REOPEN_S: Final = 6.0
 #: What is to be kept for them [s].
 KEPT_S: Final = LATE_S + REOPEN_S + 8.0
-#: A point of the trace at most so often [s].
+#: A point of the trace for each span of this [s].
 _TRACE_S: Final = 0.2
 
 _NAN = math.nan
@@ -301,7 +301,8 @@ class Tracker(Struct):
             place.lap_sent, place.lap_sent_s = lap, time_s
             if place.offset_checked != place.lines or place.lap_offset is None:
                 self._count_laps(int(lap), length_m)
-        if time_s - place.traced_s >= _TRACE_S:
+        # The first of each fifth of a second, whatever came before: a row that is missed moves no other.
+        if not time_s // _TRACE_S <= place.traced_s // _TRACE_S:
             place.traced_s = time_s
             self.trace.append((time_s, place.lines, self.in_lap_m(length_m)))
 
@@ -330,6 +331,8 @@ class Tracker(Struct):
         unsure_m = _FASTEST_M_S * hole_s if place.speed_m_s != place.speed_m_s else 0.0
         usual_m = JUMP_M + _JUMP_SHARE * driven_m
         if -usual_m <= off_m <= usual_m + unsure_m:
+            if place.starved and hole_s * _FASTEST_M_S > own_m:
+                place.jumped = True  # within so long nothing was heard that it may have gone round
             self._average(time_s, reading_m, off_m if unsure_m == 0.0 else math.inf)
             beyond_m = reading_m - place.counted * own_m - own_m * (1 + _BEYOND) - _BEYOND_M
             if beyond_m > 0:  # never where the length is not known

@@ -1,0 +1,93 @@
+"""What a car's laps are where its recording has holes, or says two things at the line."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from twisted.trial.unittest import SynchronousTestCase
+
+from pitwall.race.car import Car
+from pitwall.race.lap import Lap
+from pitwall.race.laptimer import line_time
+from pitwall.race.tracker import Line
+from tests.unit.race.recordings import SHORT, hand_made
+
+#: At this speed a lap of the kilometre takes 25 s [m/s].
+SPEED_M_S = 40.0
+
+
+def driven(times_s: NDArray[np.float64]) -> NDArray[np.void]:
+    """A car at constant speed, at the line at 5 s."""
+    covered_m = (times_s - 5.0) * SPEED_M_S
+    return hand_made(
+        times_s,
+        lap=np.floor(covered_m / SHORT.total_m) + 2,
+        lapdist_m=covered_m % SHORT.total_m,
+        speed_kmh=np.full(times_s.size, 3.6 * SPEED_M_S),
+    )
+
+
+class HoleTests(SynchronousTestCase):
+    """Laps of a car that is not heard for a while."""
+
+    def laps(self, from_s: float, to_s: float) -> list[Lap]:
+        """The laps of a car at ten points a second, none of them within some span of time."""
+        times_s = np.arange(0.0, 200.0, 0.1) + 0.03
+        car = Car(SHORT)
+        car.take(driven(times_s[(times_s < from_s) | (times_s >= to_s)]))
+        return [change.lap for change in car.tick(final=True)]
+
+    def test_gone_round(self) -> None:
+        """A car that comes back where it was lost, laps later, has not driven one long clean lap."""
+        laps = self.laps(45.0, 100.0)
+        self.assertFalse([lap for lap in laps if lap.clean and abs((lap.time_s or 0.0) - 25.0) > 0.1])
+        self.assertEqual(sum(lap.clean for lap in laps), 4)
+
+    def test_part_of_a_lap(self) -> None:
+        """A hole too short to go round leaves the lap's time known."""
+        laps = self.laps(60.0, 66.0)
+        self.assertEqual(len(laps), 7)
+        for lap in laps:
+            assert lap.time_s is not None
+            self.assertApproximates(lap.time_s, 25.0, 0.002)
+
+
+class TraceTests(SynchronousTestCase):
+    """Where a car was when, as it is told to those who compare cars."""
+
+    def test_same_moments(self) -> None:
+        """A point that never came changes nothing of what is told of later moments."""
+        rows = driven(np.arange(0.0, 20.0, 0.0432) + 0.03)
+        traces = []
+        for first in (0, 1):
+            car = Car(SHORT)
+            car.take(rows[first:])
+            traces.append([moment[0] for moment in car.tracker.trace if moment[0] > rows["time_s"][20]])
+        self.assertEqual(traces[0], traces[1])
+        self.assertGreater(len(traces[0]), 90)
+
+
+class LineTests(SynchronousTestCase):
+    """The time at the line."""
+
+    def test_readings_disagree(self) -> None:
+        """Where as many readings are of the lap before as of the new one, the line is told all the same."""
+        times_s = np.arange(0.0, 4.0, 0.1)
+        rows = driven(times_s + 3.03)
+        rows["lapdist_m"] = np.nan
+        rows["lapdist_m"][[21, 25]] = [950.0, 180.0]
+        at_s = rows["time_s"][21]
+        found = line_time(rows, Line(1, at_s - 0.1, at_s, "distance", np.nan, np.nan, False, 1, True, 1))
+        self.assertApproximates(found.time_s, at_s - 0.05, 0.051)
+
+    def test_old_readings(self) -> None:
+        """Where the lap distance is old when it is sent, the lap number's rise tells the line."""
+        times_s = np.arange(0.0, 70.0, 0.04) + 0.03
+        rows = driven(times_s)
+        rows["lapdist_m"] = (rows["lapdist_m"] - 0.15 * SPEED_M_S * (times_s > 40.0)) % SHORT.total_m
+        rows["lapdist_m"][np.arange(times_s.size) % 5 != 0] = np.nan
+        car = Car(SHORT)
+        car.take(rows)
+        (lap,) = (change.lap for change in car.tick(final=True) if change.lap.number == 3)
+        assert lap.time_s is not None
+        self.assertApproximates(lap.time_s, 25.0, 0.041)
