@@ -2,8 +2,8 @@
 Tracks: length and sectors, read from a track file.
 
 A track file is JSON: ``{"barber": {"total_m": 3674.7, "sectors": [{"name": "S1",
-"start_m": 0, "end_m": 1029.0}, …], "aliases": ["…"]}, …}``. The packaged one
-holds the seven GR Cup circuits of 2025; its lengths are those of the official
+"start_m": 0, "end_m": 1029.0}, …], "aliases": ["…"], "finish_line": [33.53267,
+-86.61961]}, …}``, the last two where there are any. The packaged one holds the seven GR Cup circuits of 2025; its lengths are those of the official
 track maps (inches, converted).
 """
 
@@ -30,12 +30,13 @@ class Sector(NamedTuple):
 
 
 class Track(NamedTuple):
-    """A circuit: its length [m] and its sectors, which cover the lap in order."""
+    """A circuit: its length [m], its sectors, which cover the lap in order, and where its line is [deg]."""
 
     name: str
     total_m: float
     sectors: tuple[Sector, ...]
     aliases: tuple[str, ...] = ()
+    finish_line: tuple[float, float] | None = None
 
     def boundaries_m(self) -> tuple[float, ...]:
         """The sector ends, the line last; shape (sectors,) [m]."""
@@ -115,16 +116,31 @@ def _track(name: str, entry: Any) -> Track:
     aliases = entry.get("aliases", [])
     if not isinstance(aliases, list) or not all(isinstance(alias, str) for alias in aliases):
         raise TrackFileError(f"{name}: aliases is not a list of names")
-    return Track(name, total_m, tuple(sectors), tuple(aliases))
+    return Track(name, total_m, tuple(sectors), tuple(aliases), _finish_line(name, entry.get("finish_line")))
+
+
+def _finish_line(name: str, value: Any) -> tuple[float, float] | None:
+    if value is None:
+        return None
+    if not isinstance(value, list) or len(value) != 2:
+        raise TrackFileError(f"{name}: finish_line is {value!r:.40}, wanted latitude and longitude")
+    latitude, longitude = (_finite(each, f"{name}: finish_line", "degrees") for each in value)
+    if not (abs(latitude) <= 90 and abs(longitude) <= 180):
+        raise TrackFileError(f"{name}: finish_line is {value!r:.40}, wanted latitude and longitude in degrees")
+    return latitude, longitude
 
 
 def _metres(value: Any, where: str) -> float:
+    return _finite(value, where, "metres")
+
+
+def _finite(value: Any, where: str, unit: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TrackFileError(f"{where} is {value!r:.40}, wanted metres")
+        raise TrackFileError(f"{where} is {value!r:.40}, wanted {unit}")
     try:
-        metres = float(value)
+        number = float(value)
     except OverflowError:  # an integer of more than 308 digits
-        metres = math.inf
-    if not math.isfinite(metres):
-        raise TrackFileError(f"{where} is {metres}, wanted a finite number of metres")
-    return metres
+        number = math.inf
+    if not math.isfinite(number):
+        raise TrackFileError(f"{where} is {number}, wanted a finite number of {unit}")
+    return number

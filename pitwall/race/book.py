@@ -109,22 +109,21 @@ class RaceBook:
         return [gap for name in sorted(self.races) if track in (None, name) for gap in self.races[name].shown_gaps()]
 
     def laps(self, chassis: str | None = None, track: str | None = None) -> list[LapRow]:
-        """The laps, by track and car, oldest first."""
+        """The laps, oldest first."""
         rows = []
         for race, car in self._cars(chassis, track):
             for lap in car.laps.values():
-                row = lap_row(race.track, car.chassis, lap, car.best_s, race.best_s, lap.number in car.corrected)
-                row["gap_at_line_s"] = race.gap_at_line_s(lap)
-                rows.append(row)
-        return rows
+                corrected = lap.number in car.corrected
+                gap_s = race.gap_at_line_s(lap)
+                row = lap_row(race.track, car.chassis, lap, car.best_s, race.best_s, corrected, gap_s)
+                rows.append((lap.start_s, row))
+        rows.sort(key=lambda each: each[0])
+        return [row for _, row in rows]
 
     def cars(self, chassis: str | None = None, track: str | None = None) -> list[dict[str, Any]]:
         """What the laps of each car come to."""
         return [
-            {
-                **car_summary(race.track, car.chassis, list(car.laps.values())),
-                "tire_stress_index": race.stress_index(car),
-            }
+            car_summary(race.track, car.chassis, list(car.laps.values()), race.stress_index(car))
             for race, car in self._cars(chassis, track)
         ]
 

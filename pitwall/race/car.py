@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from pitwall.model.track import Track
 from pitwall.race.axes import Axes
 from pitwall.race.buffer import RowBuffer
+from pitwall.race.gps import Gps
 from pitwall.race.intake import Intake, Sorted
 from pitwall.race.lap import Lap
-from pitwall.race.laptimer import AFTER_LINE_S, MARGIN_S, Boundaries, Figures, LineTime, figures, line_time
+from pitwall.race.laptimer import AFTER_LINE_S, MARGIN_S, Boundaries, Figures, LineTime, Way, figures, line_time
 from pitwall.race.tracker import KEPT_S, REOPEN_S, Line, Sample, Tracker, driven_scale
 
 Rows = NDArray[np.void]
@@ -30,6 +31,8 @@ Rows = NDArray[np.void]
 #: A car that goes through the pits crosses the line at less than this share of its usual speed there.
 _PIT_SPEED: Final = 0.6
 _PIT_KMH: Final = 75.0
+#: A car's last row is believed when it is no further from the one before [s].
+_LONGEST_SILENCE_S: Final = 600.0
 _SLOW_START_KMH: Final = 5.0
 _NAN = math.nan
 
@@ -66,6 +69,8 @@ class Stored(Struct, array_like=True):
     waiting: bytes
     last_whole: bool
     offsets_g: tuple[float, float]
+    tells_distance: bool
+    gps: Gps
 
 
 class Car:
@@ -92,6 +97,7 @@ class Car:
         ends = track.boundaries_m() if track is not None else ()
         self._length_m = track.total_m if track is not None else _NAN
         self._sectors_m = tuple(ends[:-1])
+        self._finish_line = track.finish_line if track is not None else None
         self.sectors = max(len(ends), 1)
         self.points = 0
         self.last_seq = 0
@@ -114,6 +120,8 @@ class Car:
         self._reopened_s = -math.inf
         self._waiting: Rows | None = None
         self._last_whole = False
+        self._tells_distance = False
+        self._gps = Gps()
         self._times: dict[tuple[int, float], LineTime] = {}
         self._offsets_g = (0.0, 0.0)
 
@@ -145,7 +153,11 @@ class Car:
                     return
             self._last_whole = _whole(near[-1])
             self.shift_s, self.clock_sigma_s = float(near["shift_s"][-1]), float(near["clock_sigma_s"][-1])
-            self.axes.add(near)
+            if not self._tells_distance:
+                self._tells_distance = bool(np.isfinite(near["lapdist_m"]).any())
+                if not self._tells_distance:
+                    near = self._gps.place(near, self._finish_line)
+            self.axes.add(near, self._length_m)
             self._insert(near)
             self._follow()
 
@@ -160,11 +172,16 @@ class Car:
         Returns:
             What ended or changed since the last call.
         """
+        if final and self._waiting is not None:
+            self._believe()
         if self._late and (final or self.intake.newest_s - self._reopened_s >= REOPEN_S):
             late = np.concatenate(self._late)
             self._late = []
             self._reopened_s = self.intake.newest_s
-            late = late[late["time_s"] >= max(self.buffer.kept_from_s, self.tracker.goes_back_to_s)]
+            if not self._tells_distance:
+                late = self._gps.place(late, self._finish_line)
+            times = late["time_s"]
+            late = late[(times >= self.buffer.kept_from_s) & (times > self.tracker.goes_back_to_s)]
             if late.size:
                 self._insert(late)
                 self._follow()
@@ -175,7 +192,7 @@ class Car:
     def unsettled(self) -> bool:
         """Whether there is something that only a final tick would take in."""
         lines = self.tracker.lines
-        return bool(self._late) or (len(lines) > 1 and lines[-1].number > self._settled)
+        return bool(self._late) or self._waiting is not None or (len(lines) > 1 and lines[-1].number > self._settled)
 
     def current(self) -> Figures | None:
         """The figures of the lap that goes on; None before there is a row."""
@@ -244,6 +261,8 @@ class Car:
             self._waiting.tobytes() if self._waiting is not None else b"",
             self._last_whole,
             self._offsets_g,
+            self._tells_distance,
+            self._gps,
         )
 
     def _restore(self, stored: Stored) -> None:
@@ -256,9 +275,22 @@ class Car:
         self._changed_from_s, self.told_s = stored.changed_from_s, stored.told_s
         self._reopened_s = stored.reopened_s
         self.buffer = RowBuffer(np.frombuffer(stored.rows, dtype), stored.kept_from_s)
+        self._tells_distance, self._gps = stored.tells_distance, stored.gps
         self._last_whole, self._offsets_g = stored.last_whole, stored.offsets_g
         self._late = [np.frombuffer(stored.late, dtype)] if stored.late else []
         self._waiting = np.frombuffer(stored.waiting, dtype) if stored.waiting else None
+
+    def _believe(self) -> None:
+        """Take in the row that waits for a second one so far ahead, unless it is absurdly far."""
+        waiting, self._waiting = self._waiting, None
+        assert waiting is not None
+        time_s = float(waiting["time_s"][0])
+        if time_s - self.intake.newest_s > _LONGEST_SILENCE_S:
+            self.intake.astray += 1
+            return
+        self.intake.newest_s = time_s
+        self._insert(waiting)
+        self._follow()
 
     def _thinned(self, near: Rows, found: Sorted) -> Rows:
         """The rows in time without those that come so thick and tell so much that the one before will do."""
@@ -302,8 +334,12 @@ class Car:
             at_s = tracker.place.time_s
         rows = self.buffer.after(at_s) if not math.isnan(at_s) else self.buffer.rows
         if rows.size:
+            last = tracker.lines[-1] if tracker.lines else None
             columns = (rows[name].tolist() for name in ("time_s", "lap", "lapdist_m", "speed_kmh"))
             tracker.take(list(map(Sample, *columns)), self._length_m)
+            if last is not None and last not in tracker.lines:
+                # It was taken to lie where it does not: the lap that ended there is to be computed again.
+                self._changed_from_s = min(self._changed_from_s, last.before_s)
 
     def _settle(self, from_s: float, upto_s: float) -> list[LapChange]:
         """Compute the laps that have ended, and again those that rows were added to."""
@@ -312,6 +348,8 @@ class Car:
         known = {lap.number: lap for lap in self.laps}
         for first, last in pairwise(lines):
             if last.after_s > upto_s:
+                if last.number <= self._settled:
+                    self._changed_from_s = min(self._changed_from_s, from_s)
                 break
             again = last.after_s + AFTER_LINE_S >= from_s
             if last.number <= self._settled and not again:
@@ -344,8 +382,7 @@ class Car:
             keep_s = min(keep_s, lines[0].before_s - 2 * MARGIN_S)
         if len(self.buffer) and self.buffer.times[0] < keep_s - 10.0:
             self.buffer.drop_before(keep_s)
-        while len(tracker.remembered) > 1 and tracker.remembered[1].time_s < newest_s - KEPT_S:
-            del tracker.remembered[0]
+        tracker.forget_before(newest_s - KEPT_S)
         if len(tracker.trace) > 4000:
             del tracker.trace[:2000]
         for key in [key for key in self._times if not lines or key[1] < lines[0].after_s]:
@@ -378,20 +415,27 @@ class Car:
         rows = self.buffer.between(first.before_s - MARGIN_S, last.after_s + AFTER_LINE_S)
         inside = rows[(rows["time_s"] >= first.after_s) & (rows["time_s"] < last.after_s)]
         clocks = np.unique(inside["clock"]) if inside.size else np.empty(0)
-        timed = last.laps == 1 and last.whole and math.isfinite(began.time_s) and math.isfinite(ended.time_s)
+        whole = last.laps == 1 and last.whole
+        timed = whole and math.isfinite(began.time_s) and math.isfinite(ended.time_s)
+        if not math.isfinite(began.time_s):
+            rows = rows[rows["time_s"] >= first.after_s]
+        if not math.isfinite(ended.time_s):
+            rows = rows[rows["time_s"] <= last.before_s]
         own_m = last.length_m if math.isfinite(last.length_m) else first.length_m
         made = figures(
             rows,
-            began.time_s if math.isfinite(began.time_s) else first.after_s,
-            ended.time_s if math.isfinite(ended.time_s) else last.before_s,
+            began.time_s,
+            ended.time_s,
             self._bounds(own_m),
             (first.after_s, last.before_s),
             self._scale(last, own_m),
         )
         cut = self.buffer.kept_from_s > first.before_s - MARGIN_S
         estimated = began.estimated or ended.estimated or made.estimated or not timed or clocks.size > 1 or cut
-        if timed:
+        if timed and last.number >= self._settled:
             self._offsets_g = made.offsets_g
+            if not self._tells_distance and not estimated:
+                self._learn_way(rows, began.time_s, ended.time_s)
         number = self.lap_number(last)
         marks = []
         if number == 1 and self.tracker.place.on_grid:
@@ -401,14 +445,14 @@ class Car:
             marks.append("estimated")
         start_s = began.time_s if math.isfinite(began.time_s) else first.after_s
         shift_s = float(inside["shift_s"][0]) if inside.size else self.shift_s
-        sectors = _spans(made.crossings) if timed else (None,) * self.sectors
+        sectors = _spans(made.crossings) if whole else (None,) * self.sectors
         sent = inside["lap"][np.isfinite(inside["lap"]) & (inside["lap"] > 0) & (inside["lap"] < 32768)]
         return Lap(
             number,
             round(start_s + shift_s, 3),
             round(ended.time_s - began.time_s, 3) if timed else None,
             sectors,
-            _spans(made.minis) if timed else (None,) * (made.minis.size - 1),
+            _spans(made.minis) if whole else (None,) * (made.minis.size - 1),
             tuple(round(float(each), 3) for each in made.stress),
             round(last.read_m, 2) if math.isfinite(last.read_m) else None,
             _speed_at(rows, last.after_s),
@@ -418,10 +462,24 @@ class Car:
             int(sent[sent.size // 2]) if sent.size else None,
         )
 
+    def _learn_way(self, rows: Rows, began_s: float, ended_s: float) -> None:
+        """Learn the way around the track from a lap of a car that sends its position and no distance."""
+        way = Way(rows)
+        begun_m, end_m = np.interp((began_s, ended_s), way.times, way.driven)
+        inside = (way.times >= began_s) & (way.times < ended_s)
+        length_m = self._length_m if math.isfinite(self._length_m) else float(end_m - begun_m)
+        if end_m > begun_m:
+            scale = length_m / float(end_m - begun_m)
+            self._gps.learn(rows[inside], (way.driven[inside] - begun_m) * scale, length_m)
+
     def _pit_marks(self, first: Line, last: Line, inside: Rows, before: list[Lap]) -> list[str]:
         """Whether a lap began or ended in the pits, by the speed at the line."""
-        usual = [lap.line_kmh for lap in before[-10:] if lap.line_kmh is not None and lap.clean]
-        if len(usual) < 1:
+        usual = [
+            lap.line_kmh
+            for lap in before[-10:]
+            if lap.line_kmh is not None and not {"in", "estimated"}.intersection(lap.marks)
+        ]
+        if not usual:
             return []
         least_kmh = min(_PIT_SPEED * float(np.median(usual)), _PIT_KMH)
         rows = self.buffer

@@ -14,7 +14,7 @@ from pitwall.race.tracker import LATE_S
 NEAR_S: Final = 2.0
 #: More rows a second than this say no more about a lap [s].
 FINEST_S: Final = 0.015
-#: A row so far ahead of all others of its car is believed once the next one is there too [s].
+#: A row so far ahead of all others of its car is believed once the next one does not go back behind it [s].
 _AHEAD_S: Final = 10.0
 #: A car that sends nothing but rows from before for so long has had its clock put back, or begins again [s].
 _BACK_FOR_S: Final = 5.0
@@ -75,16 +75,18 @@ class Intake(Struct, array_like=True):
         waits: int | None = None
         anew = False
         for index, time_s in enumerate(times):
+            if waits is not None:
+                if time_s >= times[waits] - _AHEAD_S:
+                    # The car goes on from there.
+                    near.append(waits)
+                    self.newest_s = self.last_s = times[waits]
+                else:
+                    self.astray += 1
+                waits = None
             newest_s = self.newest_s
             if time_s > newest_s + _AHEAD_S and newest_s > -math.inf:
-                if waits is None or abs(time_s - times[waits]) > _AHEAD_S:
-                    self.astray += waits is not None
-                    waits = index
-                    continue
-                near.append(waits)
-            elif waits is not None:
-                self.astray += 1
-            waits = None
+                waits = index
+                continue
             if time_s >= newest_s - NEAR_S:
                 if abs(time_s - self.last_s) < FINEST_S:
                     close.append(index)

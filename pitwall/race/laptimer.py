@@ -72,7 +72,8 @@ class Figures(NamedTuple):
     The figures of a lap, or of what there is of it so far.
 
     Attributes:
-        crossings: when each sector began, and the last one's end; NaN where not known yet; shape (sectors + 1,).
+        crossings: when each sector began, the last one's end last; NaN where not known or not yet;
+            shape (sectors + 1,).
         minis: likewise of the mini-sectors; shape (26,).
         stress: of each sector; shape (sectors,) [g²·m].
         estimated: whether a boundary lies in a hole of more than a second.
@@ -194,7 +195,6 @@ def figures(
         lap = path[(times > begin_s) & (times < end_s)]
         if lap.size and abs(float(lap[-1]) / bounds.length_m - 1) > LENGTH_OFF:
             path = np.full_like(path, _NAN)  # not the lap's way: its boundaries can't be told
-    knots_s = np.concatenate(([begin_s] if begun else [], times, [end_s] if ended else []))
     # The lines are at their times, whatever the way says there.
     inside = np.ones(times.size, np.bool_)
     if begun:
@@ -202,10 +202,12 @@ def figures(
     if ended:
         inside &= times < end_s
     knots_s = np.concatenate(([begin_s] if begun else [], times[inside], [end_s] if ended else []))
-    length_m = bounds.length_m if math.isfinite(bounds.length_m) else float(np.nanmax(path[inside], initial=0.0))
+    length_m = bounds.length_m
+    if not math.isfinite(length_m):
+        length_m = max(float(path[inside].max(initial=0.0)), 0.0) if not np.isnan(path).any() else 0.0
     knots_m = np.concatenate(([0.0] if begun else [], path[inside], [length_m] if ended else []))
-    knots_m = np.maximum.accumulate(knots_m) if not np.isnan(knots_m).any() else knots_m
-    gaps = np.diff(times, prepend=times[:1] if times.size else [0.0])
+    # Where the way is not known, nothing between the lines is.
+    knots_m = np.full_like(knots_m, _NAN) if np.isnan(path).any() else np.maximum.accumulate(knots_m)
     crossings, estimated = _crossings((*bounds.sectors_m,), knots_m, knots_s, begin_s, end_s)
     minis, _ = _crossings(
         [length_m * part / MINI_SECTORS for part in range(1, MINI_SECTORS)] if length_m > 0 else (),
@@ -216,7 +218,6 @@ def figures(
     )
     if minis.size != MINI_SECTORS + 1 or not (ended or math.isfinite(bounds.length_m)):
         minis = np.full(MINI_SECTORS + 1, _NAN)
-    del gaps
     if offsets_g is None:
         offsets_g = static_offsets(rows[inside], times[inside])
     ends_m = np.array([0.0, *bounds.sectors_m, math.inf])
@@ -270,19 +271,24 @@ def _driven(times: FloatArray, speed_kmh: NDArray[np.float32]) -> FloatArray:
 
 
 def _path(way: Way, begin_s: float, end_s: float, length_m: float, read: Sequence[float], scale: float) -> FloatArray:
-    """How far into the lap each row is, in the track's metres; shape (n,)."""
+    """How far into the lap each row is, in the track's metres, NaN where nothing tells it; shape (n,)."""
     times, distances, driven = way.readings(read[0], read[1]) if read else way.readings(math.inf, -math.inf)
-    if times.size:
-        if not way.timed:
-            return scale * np.interp(way.times, times, distances)
-        offsets = _averaged(times, distances - driven)
-        return scale * (way.driven + np.interp(way.times, times, offsets))
-    begun = float(np.interp(begin_s, way.times, way.driven)) if math.isfinite(begin_s) else float(way.driven[0])
-    if math.isfinite(end_s) and math.isfinite(begin_s):
-        whole = float(np.interp(end_s, way.times, way.driven)) - begun
-        if whole > 0:
-            scale = length_m / whole if math.isfinite(length_m) else 1.0
-    return scale * (way.driven - begun)
+    path: FloatArray
+    if times.size and not way.timed:
+        path = np.interp(way.times, times, distances)
+    elif times.size:
+        path = way.driven + np.interp(way.times, times, _averaged(times, distances - driven))
+    elif not way.timed:
+        return np.full(way.times.size, _NAN)
+    else:
+        begun = float(np.interp(begin_s, way.times, way.driven)) if math.isfinite(begin_s) else float(way.driven[0])
+        if math.isfinite(end_s) and math.isfinite(begin_s):
+            whole = float(np.interp(end_s, way.times, way.driven)) - begun
+            if whole > 0:
+                scale = length_m / whole if math.isfinite(length_m) else 1.0
+        path = way.driven - begun
+    path *= scale
+    return path
 
 
 def _averaged(times: FloatArray, offsets: FloatArray) -> FloatArray:

@@ -8,10 +8,11 @@ workers report, knows no clock but the track's, and gives the same for the same 
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from pitwall.race.field import LONGEST_LAP_M, FieldCar, gaps
 from pitwall.race.insights import CarNow
@@ -24,8 +25,6 @@ MOST_LAPS: Final = 500
 #: A track's length is learnt from the last laps of all cars, and from so many at least.
 _LENGTHS: Final = 200
 _FEWEST_LENGTHS: Final = 2
-#: It counts as another when it has changed by more [m].
-_LENGTH_STEP_M: Final = 0.5
 
 
 class RaceCar(FieldCar):
@@ -104,7 +103,8 @@ class TrackRace:
         self.corrections: list[dict[str, Any]] = []
         self.at_ms = 0
         self._begin_bests()
-        self._lengths_m: deque[float] = deque(maxlen=_LENGTHS)
+        #: Of laps, by car and number: their end, and what the car's distance made of them.
+        self._lengths: dict[tuple[str, int], tuple[float, float]] = {}
         self._length_m = length_m
 
     @property
@@ -211,7 +211,7 @@ class TrackRace:
             marks = lap.marks
             if "caution" in before.marks:
                 marks = tuple(sorted({*marks, "caution"}, key=MARKS.index))
-        lap.marks = marks
+        lap = replace(lap, marks=marks)
         if before is not None and corrected:
             was_s = self.gap_at_line_s(before)
             car.corrected.add(lap.number)
@@ -219,8 +219,8 @@ class TrackRace:
             self._correct(car, before, lap, was_s)
         else:
             car.keep(lap)
-        if lap.length_m is not None and not {"estimated", "first"} & set(lap.marks):
-            self._lengths_m.append(lap.length_m)
+        if self.configured_m is None:
+            self._keep_length(car.chassis, lap)
         if before is not None and corrected:
             self._begin_bests()
             for each in self.cars.values():
@@ -262,11 +262,19 @@ class TrackRace:
                 {"track": self.track, "chassis": car.chassis, "lap": lap.number, "changed": changed}
             )
 
+    def _keep_length(self, chassis: str, lap: Lap) -> None:
+        lengths = self._lengths
+        lengths.pop((chassis, lap.number), None)
+        if lap.length_m is None or lap.end_s is None or {"estimated", "first"} & set(lap.marks):
+            return
+        lengths[chassis, lap.number] = (lap.end_s, lap.length_m)
+        if len(lengths) > _LENGTHS:
+            del lengths[min(lengths, key=lengths.__getitem__)]
+
     def _learn_length(self) -> None:
-        if self.configured_m is None and len(self._lengths_m) >= _FEWEST_LENGTHS:
-            learnt_m = round(median(self._lengths_m), 2)
-            if self._length_m is None or abs(learnt_m - self._length_m) > _LENGTH_STEP_M:
-                self._length_m = learnt_m
+        if self.configured_m is None and len(self._lengths) >= _FEWEST_LENGTHS:
+            # In steps of a decimetre: every other length moves all that was ever covered.
+            self._length_m = round(median(length_m for _, length_m in self._lengths.values()), 1)
 
     def _now(self, car: RaceCar, gap: dict[str, Any] | None, usual: float | None) -> CarNow:
         tick = car.tick

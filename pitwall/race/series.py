@@ -26,22 +26,3 @@ def held(values: FloatArray, before: float) -> FloatArray:
 def or_zero(values: FloatArray) -> FloatArray:
     """The values, 0 where one is missing (NaN)."""
     return np.where(np.isnan(values), 0.0, values)
-
-
-def crossing_time(distance_m: FloatArray, time_s: FloatArray, at_m: float) -> tuple[float, int]:
-    """
-    When a distance was reached, interpolated between the samples around it.
-
-    Args:
-        distance_m: shape (n,), non-decreasing [m].
-        time_s: shape (n,), rising [s].
-        at_m: from the first to the last distance [m].
-
-    Returns:
-        The time [s], and the index of the first sample at or beyond the distance, 1 at least.
-    """
-    after = max(int(np.searchsorted(distance_m, at_m, side="left")), 1)
-    before = after - 1
-    span_m = distance_m[after] - distance_m[before]
-    share = (at_m - distance_m[before]) / span_m if span_m > 0 else 1.0
-    return float(time_s[before] + share * (time_s[after] - time_s[before])), after

@@ -48,6 +48,7 @@ class StoredShare(Struct, array_like=True):
     clocks: dict[str, TrackClock]
     cars: dict[int, Stored]
     due: dict[str, list[int]]
+    last_seq: int
 
 
 class Share:
@@ -83,11 +84,13 @@ class Share:
         #: Cars with rows since the last tick of their track, and since the last reports.
         self._due: dict[str, set[int]] = {}
         self._touched: set[int] = set()
+        self._last_seq = 0
         #: Of a predecessor's cars those are taken over that are made known again.
         self._left: dict[int, Stored] = {}
         if stored is not None:
             self._clocks, self._left = stored.clocks, stored.cars
             self._due = {track: set(cars) for track, cars in stored.due.items()}
+            self._last_seq = stored.last_seq
 
     def know(self, cars: list[tuple[int, str, str]], forget: list[int]) -> None:
         """Learn the cars' numbers, tracks and names, and drop those no longer followed."""
@@ -123,6 +126,8 @@ class Share:
         """
         self._left.clear()
         told = Told()
+        if rows.size:
+            self._last_seq = int(rows["seq"][-1])
         numbers = rows["car"]
         known = numbers < self._own.size
         tracks = np.full(rows.size, -1, np.int32)
@@ -150,9 +155,9 @@ class Share:
             clock = self._clocks.get(track)
             if clock is None:
                 continue
-            at_ms = round(clock.now_s * 1000)
+            at_ms = math.floor(clock.now_s * 1000) + 1  # after every tick so far
             due = self._due.pop(track, set())
-            told.marks.append(TickMark(track, at_ms, 0))
+            told.marks.append(TickMark(track, at_ms, self._last_seq))
             for number in sorted(self.cars):
                 if self._names[number][0] == track and (number in due or self.cars[number].unsettled):
                     self._tell(number, at_ms, told, final=True)
@@ -161,7 +166,8 @@ class Share:
     def store(self) -> StoredShare:
         """All that is remembered."""
         cars = {number: car.store() for number, car in self.cars.items()}
-        return StoredShare(self._clocks, cars, {track: sorted(due) for track, due in self._due.items()})
+        due = {track: sorted(numbers) for track, numbers in self._due.items()}
+        return StoredShare(self._clocks, cars, due, self._last_seq)
 
     def _track(self, name: str) -> Track | None:
         return self._tracks.get(name)

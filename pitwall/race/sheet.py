@@ -19,6 +19,7 @@ def lap_row(
     best_s: float | None = None,
     field_best_s: float | None = None,
     corrected: bool = False,
+    gap_at_line_s: float | None = None,
 ) -> LapRow:
     """
     One lap as a row.
@@ -30,6 +31,7 @@ def lap_row(
         best_s: the car's fastest [s].
         field_best_s: the fastest of all cars on the track [s].
         corrected: whether it was told otherwise before.
+        gap_at_line_s: how long after the first car of that lap it ended [s].
     """
     return {
         "chassis": chassis,
@@ -49,6 +51,7 @@ def lap_row(
         "field_best": lap.clean and lap.time_s == field_best_s,
         "corrected": corrected,
         "lap_sent": lap.lap_sent,
+        "gap_at_line_s": _rounded(gap_at_line_s),
         "first_seq": lap.first_seq,
         "last_seq": lap.last_seq,
     }
@@ -74,8 +77,10 @@ def theoretical_best_s(laps: Iterable[Lap]) -> float | None:
     return sum(times_s) if times_s and len(times_s) == len(best) else None
 
 
-def car_summary(track: str, chassis: str, laps: Sequence[Lap]) -> dict[str, Any]:
-    """What the laps of a car, oldest first, come to."""
+def car_summary(
+    track: str, chassis: str, laps: Sequence[Lap], tire_stress_index: float | None = None
+) -> dict[str, Any]:
+    """What the laps of a car, oldest first, come to; ``tire_stress_index`` is 100 for the median of the field."""
     return {
         "chassis": chassis,
         "track": track,
@@ -84,6 +89,7 @@ def car_summary(track: str, chassis: str, laps: Sequence[Lap]) -> dict[str, Any]
         "best_lap_s": _rounded(best_lap_s(laps)),
         "theoretical_best_s": _rounded(theoretical_best_s(laps)),
         "last_lap_s": _rounded(laps[-1].time_s) if laps else None,
+        "tire_stress_index": tire_stress_index,
     }
 
 

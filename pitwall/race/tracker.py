@@ -137,6 +137,7 @@ class Place(Struct, array_like=True):
     line_by: str = ""
     jumped: bool = False
     starved: bool = False
+    stepped: bool = False
     lengths_m: tuple[float, ...] = ()
     driven_laps_m: tuple[float, ...] = ()
     lap_sent: float = _NAN
@@ -165,12 +166,14 @@ class Tracker(Struct):
         lines: the lines it crossed, oldest first; the caller drops those no longer wanted.
         trace: time, lines crossed and distance in the lap of some of its moments, oldest first; likewise.
         remembered: earlier places, oldest first, to go back to when a late row comes.
+        forgot: whether there were places before these.
     """
 
     place: Place = field(default_factory=Place)
     lines: list[Line] = field(default_factory=list)
     trace: list[tuple[float, int, float]] = field(default_factory=list)
     remembered: list[Place] = field(default_factory=list)
+    forgot: bool = False
 
     def take(self, samples: Sequence[Sample], length_m: float) -> int:
         """
@@ -229,8 +232,15 @@ class Tracker(Struct):
 
     @property
     def goes_back_to_s(self) -> float:
-        """The earliest time of a late row that can be taken in [s]."""
-        return self.remembered[0].time_s if self.remembered else -math.inf
+        """A late row can be taken in if it is later than this [s]."""
+        return self.remembered[0].time_s if self.forgot else -math.inf
+
+    def forget_before(self, time_s: float) -> None:
+        """No row from before that will be taken in any more."""
+        remembered = self.remembered
+        while len(remembered) > 1 and remembered[1].time_s < time_s:
+            del remembered[0]
+            self.forgot = True
 
     def length(self, length_m: float) -> float:
         """What the car's distance makes of a lap [m]; NaN where that is not known."""
@@ -297,7 +307,7 @@ class Tracker(Struct):
             self.trace.append((time_s, place.lines, self.in_lap_m(length_m)))
 
     def _memorable(self, time_s: float) -> bool:
-        """Whether a place is to be remembered: never between two samples of the speed, the second not known yet."""
+        """Whether a place is to be remembered; never between two samples of the speed, the second yet to come."""
         place = self.place
         if self.remembered and time_s - self.remembered[-1].time_s < _REMEMBERED_EVERY_S:
             return False
@@ -310,8 +320,9 @@ class Tracker(Struct):
         if place.offset_m != place.offset_m:
             self._put(time_s, reading_m)
             if own_m == own_m:
-                place.counted = int(reading_m // own_m)
-                place.on_grid = not place.lines and reading_m % own_m > own_m / 2 and not lap_known
+                place.counted = _laps_in(reading_m, own_m)
+                in_lap_m = reading_m - place.counted * own_m
+                place.on_grid = not place.lines and in_lap_m > own_m / 2 and not lap_known
             return
         driven_m = place.driven_m - place.driven_at_reading_m
         expected_m = place.driven_m + place.offset_m
@@ -346,8 +357,10 @@ class Tracker(Struct):
         stale = own_m == own_m and off_m > own_m / 2
         if place.odd > (5 if stale else 1) or hole_s > LONGEST_HOLE_S:
             self._put(time_s, reading_m)
-            place.jumped = True
-            place.counted = int(reading_m // own_m) if own_m == own_m else 0
+            # After a hole too short for a lap it may well have come so far.
+            came = place.starved and 0 < off_m <= _FASTEST_M_S * hole_s < own_m
+            place.jumped = place.jumped or not came
+            place.counted = _laps_in(reading_m, own_m) if own_m == own_m else 0
 
     def _put(self, time_s: float, reading_m: float) -> None:
         place = self.place
@@ -358,6 +371,7 @@ class Tracker(Struct):
     def _average(self, time_s: float, reading_m: float, off_m: float) -> None:
         place = self.place
         if abs(off_m) > _STEP_M:
+            place.stepped = place.stepped or math.isfinite(off_m)
             self._put(time_s, reading_m)
             return
         squared_m2 = off_m * off_m
@@ -383,8 +397,12 @@ class Tracker(Struct):
             place.lines -= assumed.laps
             laps = assumed.laps
         whole = bool(place.line_by) and not place.jumped and laps == 1
-        usual = length_m != length_m or abs(read_m / length_m - 1) <= LENGTH_OFF
-        if usual and whole and not place.starved and place.counted == 0 and time_s - before_s <= HOLE_S:
+        measured = whole and not place.starved and place.counted == 0 and time_s - before_s <= HOLE_S
+        if measured and length_m == length_m:
+            # Without a speed the last reading is not followed to the line.
+            evenly = not place.stepped and place.speed_m_s == place.speed_m_s
+            measured = evenly and abs(read_m / length_m - 1) <= LENGTH_OFF
+        if measured:
             place.lengths_m = (*place.lengths_m[1 - _LEARNT_FROM :], read_m)
         self._cross(before_s, time_s, "distance", read_m if whole else _NAN, laps, whole, length_m)
         place.counted = 0
@@ -417,6 +435,9 @@ class Tracker(Struct):
         if whole and moving and (length_m != length_m or abs(since_m / length_m - 1) < _DRIVEN_OFF):
             place.driven_laps_m = (*place.driven_laps_m[1 - _LEARNT_FROM :], since_m)
         before_s = place.lap_sent_s if place.lap_sent_s == place.lap_sent_s else row_before_s
+        if place.speed_at_s == -math.inf:
+            # Nothing but lap numbers comes: these are the triggers themselves, each at its moment.
+            before_s = time_s
         place.offset_m = _NAN
         self._cross(before_s, time_s, "number", since_m if whole else _NAN, laps, whole, length_m)
 
@@ -426,7 +447,7 @@ class Tracker(Struct):
         place = self.place
         place.lines += laps
         place.line_at_s, place.line_driven_m, place.line_by = after_s, place.driven_m, by
-        place.jumped = place.starved = False
+        place.jumped = place.starved = place.stepped = False
         own_m = _length(place, length_m) if by != "number" else _median(place.driven_laps_m)
         lengths_m = place.lengths_m
         sure = by == "distance" and len(lengths_m) >= _SURE_FROM and max(lengths_m) - min(lengths_m) < _SURE_M
@@ -465,6 +486,11 @@ def driven_scale(place: Place, length_m: float) -> float:
 def _length(place: Place, length_m: float) -> float:
     own_m = _median(place.lengths_m)
     return own_m if own_m == own_m else length_m
+
+
+def _laps_in(reading_m: float, own_m: float) -> int:
+    """Laps in a distance that was not reset; a car may measure a lap a little too long."""
+    return int(max(reading_m - own_m * _BEYOND - _BEYOND_M, 0.0) // own_m)
 
 
 def _median(values: Sequence[float]) -> float:

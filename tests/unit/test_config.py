@@ -46,6 +46,7 @@ ON_TAKEN_PATH = "wanted a path such as /ws/realtime, not on /api, /metrics, /doc
 
 #: A value that is wrong, and what is said of it after "NAME is VALUE, ".
 WRONG = (
+    *(("LOSS_SECONDS", value, "wanted 0.05 to 60") for value in ("0", "0.01", "61", "-1", "nan", "half")),
     *(
         (name, value, "wanted 1 to 65535")
         for name in ("PORT", "UDP_PORT")

@@ -160,8 +160,11 @@ class RestDocumentTests(SynchronousTestCase):
         laps = [a_lap(1, 35.0, 27.9, "first"), *(a_lap(number, 28.76, 27.9) for number in range(2, 6))]
         self.race.driven = {
             ("barber", "GR86-004-78"): [*laps, a_lap(6, 28.8, 40.0, "in"), last],
-            ("barber", "GR86-022-13"): [Lap(1, 0.0, 97.1, (97.1,), (), ())],
+            ("barber", "GR86-022-13"): [Lap(1, 0.0, 97.102, (97.102,), (), ())],
         }
+        (car,), (track,) = shown["cars"], shown["tracks"]
+        self.race.gap_at_line_s, self.race.stress_index = row["gap_at_line_s"], car["tire_stress_index"]
+        self.race.bests = {name: track[name] for name in self.race.bests}
         self.assertEqual(self.get("/api/laps?chassis=GR86-004-78&limit=1"), shown)
         self.assertAlmostEqual(sum(row["sector_times_s"]), row["lap_time_s"], places=3)
         self.assertAlmostEqual(sum(row["mini_times_s"]), row["lap_time_s"], places=3)

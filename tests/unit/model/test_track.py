@@ -63,7 +63,15 @@ class ParseTests(SynchronousTestCase):
 
     def test_own(self) -> None:
         """A track with its sectors and further names."""
-        track = self.parse({"total_m": 1000, "sectors": sectors(400, 1000), "aliases": ["Home Track"]})
+        track = self.parse(
+            {
+                "total_m": 1000,
+                "sectors": sectors(400, 1000),
+                "aliases": ["Home Track"],
+                "finish_line": [33.5, -86.25],
+            }
+        )
+        self.assertEqual(track.finish_line, (33.5, -86.25))
         self.assertEqual(
             (track.total_m, track.boundaries_m(), track.aliases), (1000.0, (400.0, 1000.0), ("Home Track",))
         )
@@ -100,6 +108,15 @@ class ParseTests(SynchronousTestCase):
             ({"total_m": 400, "sectors": beyond}, "home: the sectors end at 400.45 m, wanted total_m, 400.0"),
             ({"total_m": 1000, "sectors": good, "aliases": "h"}, "home: aliases is not a list of names"),
             ({"total_m": 1000, "sectors": good, "aliases": [1]}, "home: aliases is not a list of names"),
+            (
+                {"total_m": 1000, "sectors": good, "finish_line": [33.5]},
+                "home: finish_line is [33.5], wanted latitude and",
+            ),
+            (
+                {"total_m": 1000, "sectors": good, "finish_line": [91, 0]},
+                "home: finish_line is [91, 0], wanted latitude",
+            ),
+            ({"total_m": 1000, "sectors": good, "finish_line": ["N", 0]}, "home: finish_line is 'N', wanted degrees"),
         ):
             error = self.assertRaises(TrackFileError, self.parse, entry)
             self.assertTrue(str(error).startswith(message), f"{error} for {entry}")

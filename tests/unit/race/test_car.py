@@ -1,9 +1,8 @@
-"""A car's laps, sectors, stress and averages, against the truth of simulated races."""
+"""One car: averages and counts, laps and their marks, what is kept of it, and whatever rows there may be."""
 
 from __future__ import annotations
 
 import math
-from functools import cache
 from typing import Any
 
 import msgspec
@@ -13,203 +12,29 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from twisted.trial.unittest import SynchronousTestCase
 
-from pitwall.model.track import packaged_tracks
-from pitwall.race.car import CarState, update
-from pitwall.race.report import report
-from pitwall.rows import ROW
-from pitwall.sim import Faults, Race, RaceConfig
+from pitwall.model.row import ROW
+from pitwall.model.track import Track
+from pitwall.race.buffer import MOST_ROWS
+from pitwall.race.car import Car, Stored
+from pitwall.race.report import car_report, car_tick
+from pitwall.race.tracker import KEPT_S
+from pitwall.sim import Faults
 from tests.unit.race.recordings import (
     SHORT,
-    Computed,
+    SHORTWAY,
+    Recording,
+    Rows,
     compute,
     compute_race,
+    covered_m,
     hand_made,
-    in_ticks,
-    rows_of,
-    true_stress,
+    in_parts,
+    numbered,
+    recording,
 )
 
 #: Two laps of Barber and half a third.
 SECONDS = 255.0
-
-
-@cache
-def a_race(**settings: Any) -> Race:
-    """Two cars at Barber, ten points a second each unless told otherwise."""
-    return Race(RaceConfig(cars=2, **{"rate_hz": 10, **settings}))
-
-
-class LapTests(SynchronousTestCase):
-    """Laps and sectors are timed from line to line."""
-
-    def check_times(self, race: Race, within_s: float, first_lap: int = 1) -> dict[str, Computed]:
-        """The lap times, and the last completed time of each sector, are the true ones."""
-        cars = compute_race(race, SECONDS)
-        for chassis, car in cars.items():
-            true = [race.truth.lap(chassis, lap) for lap in (1, 2, 3)]
-            times = [lap.time_s for lap in car.state.laps]
-            wanted = [lap.lap_time_s for lap in true[first_lap - 1 : 2]]
-            np.testing.assert_allclose(times, wanted, atol=within_s)
-            self.assertFalse(any(lap.estimated for lap in car.state.laps))
-            # In the third lap only the first sector is complete.
-            sectors = [true[2].sector_times_s[0], *true[1].sector_times_s[1:]]
-            shown = car.result["meta"]["sectorTimes"]
-            np.testing.assert_allclose([shown["0"], shown["1"], shown["2"]], sectors, atol=within_s)
-            self.assertEqual(car.result["lap"], 3)
-        return cars
-
-    def test_all_channels_at_once(self) -> None:
-        """Points that have everything give times to a thousandth of a second."""
-        self.check_times(a_race(), 0.002)
-
-    def test_real_rates(self) -> None:
-        """So do points as the loggers send them, with the lap distance at every fifth instant."""
-        self.check_times(a_race(real_rates=True, gps=True), 0.005)
-
-    def test_one_point_a_second(self) -> None:
-        """One point a second is enough for a twentieth of a second."""
-        self.check_times(a_race(rate_hz=1), 0.05)
-
-    def test_other_tracks(self) -> None:
-        """Every track of the series is known."""
-        for track in ("cota", "indianapolis", "road_america", "sebring", "sonoma", "vir"):
-            race = Race(RaceConfig(track=track, cars=1, rate_hz=5))
-            ((chassis, car),) = compute_race(race, 330).items()
-            self.assertApproximates(car.state.laps[0].time_s, race.truth.lap(chassis, 1).lap_time_s, 0.01)
-
-    def test_sectors_add_up(self) -> None:
-        """The sectors of a lap add up to the lap."""
-        race = a_race()
-        for chassis in race.truth.chassis:
-            # Just behind the line all three are of the lap that has ended.
-            rows, numbers = rows_of(race.points(0, race.truth.lap(chassis, 2).end_s + 1))
-            car = compute(rows[rows["car"] == numbers[chassis]], race.track)
-            sectors = [time_s or 0.0 for time_s in car.state.sector_times]
-            self.assertAlmostEqual(sum(sectors), car.state.laps[-1].time_s, places=6)
-
-    def test_half_the_distances(self) -> None:
-        """A lap distance in every other point is enough."""
-        self.check_times(a_race(faults=Faults(missing_lapdist_share=0.5)), 0.002)
-
-    def test_out_of_order(self) -> None:
-        """Points that arrive up to two seconds late spoil next to nothing."""
-        self.check_times(a_race(faults=Faults(shuffled_share=0.3)), 0.01)
-
-    def test_twice(self) -> None:
-        """Nor do points that come twice, with other values."""
-        self.check_times(a_race(faults=Faults(duplicate_share=0.1, conflicting_share=0.5)), 0.002)
-
-    def test_without_distance(self) -> None:
-        """Without any lap distance a lap ends when the lap number rises; the first one began nowhere."""
-        for rates in (False, True):
-            race = a_race(faults=Faults(missing_lapdist_share=1), real_rates=rates)
-            cars = compute_race(race, 350)
-            for chassis, car in cars.items():
-                wanted = [race.truth.lap(chassis, lap).lap_time_s for lap in (2, 3)]
-                np.testing.assert_allclose([lap.time_s for lap in car.state.laps], wanted, atol=0.1)
-                first_s = race.truth.lap(chassis, 4).sector_times_s[0]
-                self.assertApproximates(car.result["meta"]["sectorTimes"]["0"], first_s, 0.3)
-
-    def test_distance_off(self) -> None:
-        """A speed that reads 3 % short costs the sectors nothing once it has been seen for a lap."""
-        race = a_race(faults=Faults(missing_lapdist_share=1))
-        rows, _ = rows_of(race.points(0, 350))
-        rows = rows[rows["car"] == 0]
-        rows["speed_kmh"] *= 0.97
-        car = compute(rows, race.track)
-        chassis = race.truth.chassis[0]
-        self.assertApproximates(
-            car.result["meta"]["sectorTimes"]["0"], race.truth.lap(chassis, 4).sector_times_s[0], 0.3
-        )
-
-    def test_joined_late(self) -> None:
-        """Heard from the middle of a lap on, a car has lap times from its first whole lap."""
-        race = a_race()
-        rows, _ = rows_of(race.points(150, 370))
-        car = compute(rows[rows["car"] == 0], race.track)
-        chassis = race.truth.chassis[0]
-        self.assertApproximates(car.state.laps[0].time_s, race.truth.lap(chassis, 3).lap_time_s, 0.002)
-
-    def test_unconfigured_track(self) -> None:
-        """On a track that is not configured the lap is one sector, and timed all the same."""
-        race = a_race()
-        rows, _ = rows_of(race.points(0, 340))
-        for without in (False, True):
-            part = rows[rows["car"] == 0]
-            if without:
-                part["lapdist_m"] = np.nan
-            car = compute(part, None)
-            times = [lap.time_s for lap in car.state.laps]
-            wanted = [race.truth.lap(race.truth.chassis[0], lap).lap_time_s for lap in (1, 2, 3)][-len(times) :]
-            np.testing.assert_allclose(times, wanted, atol=0.11 if without else 0.01)
-            self.assertGreaterEqual(len(times), 2)
-            self.assertEqual(car.result["perSectorStress"].keys(), {"0"})
-            self.assertAlmostEqual(car.result["meta"]["sectorTimes"]["0"], times[-1], places=3)
-
-
-class LapNumberTests(SynchronousTestCase):
-    """The lap number is the car's own, or not known."""
-
-    def test_unknown(self) -> None:
-        """32768 and 0 are no laps: the lap is null, and the laps are timed all the same."""
-        car = compute_race(a_race(faults=Faults(unknown_lap_share=1)), SECONDS)[a_race().truth.chassis[0]]
-        self.assertIsNone(car.result["lap"])
-        self.assertEqual(len(car.state.laps), 2)
-        self.assertIsNone(compute(hand_made([0.0], lap=0), SHORT).result["lap"])
-        self.assertIsNone(compute(hand_made([0.0], speed_kmh=99), SHORT).result["lap"])
-
-    def test_now_and_then_unknown(self) -> None:
-        """A car that says 32768 now and then is still on the lap it named."""
-        for car in compute_race(a_race(faults=Faults(unknown_lap_share=0.5)), SECONDS).values():
-            self.assertEqual(car.result["lap"], 3)
-
-    def test_not_known_any_more(self) -> None:
-        """After ten seconds of nothing but 32768 the lap is not known."""
-        times = np.arange(0, 20, 0.1)
-        rows = hand_made(times, lap=np.where(times < 5, 7, 32768))
-        self.assertEqual([report.result["lap"] for report in compute(rows, SHORT, 5.0).reports], [7, 7, 7, None])
-
-    def test_sent_once(self) -> None:
-        """A lap number that is sent once a lap holds until the next one."""
-        times = np.arange(0, 60, 0.1)
-        rows = hand_made(times, lap=np.where(np.isin(times, [0.0, 30.0]), 3 + times // 30, np.nan))
-        self.assertEqual([report.result["lap"] for report in compute(rows, SHORT, 20.0).reports], [3, 4, 4])
-
-
-class StressTests(SynchronousTestCase):
-    """Tire stress is ∫ (ax² + ay²) ds of the lap so far, sector by sector."""
-
-    def check_stress(self, race: Race, share: float) -> None:
-        """Within a share of the truth, in each sector and the lap."""
-        rows, numbers = rows_of(race.points(0, SECONDS))
-        for chassis, number in numbers.items():
-            own = rows[rows["car"] == number]
-            car = compute(own, race.track)
-            wanted = true_stress(race, chassis, own["time_s"].max() - race.config.start)
-            shown = car.result["perSectorStress"]
-            np.testing.assert_allclose([shown["0"], shown["1"], shown["2"]], wanted, rtol=share, atol=1.0)
-            self.assertAlmostEqual(car.result["lap_tire_stress"], sum(shown.values()), places=3)
-
-    def test_sample_rates(self) -> None:
-        """It is the same from 10 and from 50 points a second, and at the loggers' rates."""
-        for settings in ({}, {"rate_hz": 50}, {"real_rates": True}):
-            self.check_stress(a_race(**settings), 0.02)
-
-    def test_few_samples(self) -> None:
-        """Four points a second come within a few percent."""
-        self.check_stress(a_race(rate_hz=4), 0.05)
-
-    def test_without_distance(self) -> None:
-        """Without a lap distance the way is what was driven."""
-        self.check_stress(a_race(faults=Faults(missing_lapdist_share=1), real_rates=True), 0.03)
-
-    def test_by_hand(self) -> None:
-        """1 g along and 2 g across over 300 m are 1500 g²·m, 500 of them in the second sector."""
-        times = np.arange(0, 10.05, 0.1)
-        rows = hand_made(times, lapdist_m=200 + 30 * times, speed_kmh=108, accx_can=-1, accy_can=2)
-        result = compute(rows, SHORT).result
-        self.assertEqual(result["perSectorStress"], {"0": 1000.0, "1": 500.0})
-        self.assertEqual(result["lap_tire_stress"], 1500.0)
 
 
 class AverageTests(SynchronousTestCase):
@@ -217,13 +42,11 @@ class AverageTests(SynchronousTestCase):
 
     def test_of_the_lap(self) -> None:
         """They are those of all points since the line."""
-        for settings in ({}, {"real_rates": True}):
-            race = a_race(**settings)
-            rows, numbers = rows_of(race.points(0, SECONDS))
-            for chassis, number in numbers.items():
-                own = rows[rows["car"] == number]
-                meta = compute(own, race.track).result["meta"]
-                lap = own[own["time_s"] > race.config.start + race.truth.lap(chassis, 3).start_s]
+        for rates in ({}, {"rate_hz": 22}, {"real_rates": True}):
+            made = recording(SECONDS, **rates)
+            for chassis, car in compute_race(made).items():
+                meta, own = car.result["meta"], made.of(chassis)
+                lap = own[own["time_s"] > made.race.config.start + made.race.truth.lap(chassis, 3).start_s]
                 for name, channel in (
                     ("Speed", lap["speed_kmh"]),
                     ("Acceleration", lap["accx_can"]),
@@ -236,56 +59,8 @@ class AverageTests(SynchronousTestCase):
 
     def test_late_points(self) -> None:
         """A point that comes late is part of them."""
-        state = CarState()
-        update(state, hand_made([1.0], speed_kmh=100), SHORT, 0)
-        update(state, hand_made([0.5], speed_kmh=200), SHORT, 0)
-        meta = report(0, "short", "car", state, SHORT).result["meta"]
-        self.assertEqual((meta["avgSpeed"], meta["maxSpeed"], meta["pointCount"]), (150.0, 200.0, 2))
-
-
-class CutTests(SynchronousTestCase):
-    """How the points are cut into ticks makes no difference."""
-
-    def check_same(self, race: Race) -> None:
-        """One point at a time, ticks of different lengths, and all at once give the same results."""
-        rows, _ = rows_of(race.points(0, SECONDS))
-        rows = rows[rows["car"] == 0]
-        one = compute(rows, race.track, math.inf).result
-        for tick_s in (0.01, 0.6, 7.3):
-            car = compute(rows, race.track, tick_s)
-            other = car.result
-            self.assertEqual(one["lap"], other["lap"])
-            stress, others = one["perSectorStress"], other["perSectorStress"]
-            np.testing.assert_allclose(list(others.values()), list(stress.values()), rtol=0.002)
-            for name, value in other["meta"].items():
-                if isinstance(value, float):
-                    self.assertApproximates(value, one["meta"][name], 0.002, msg=name)
-            sectors, others = one["meta"]["sectorTimes"], other["meta"]["sectorTimes"]
-            self.assertEqual(sectors.keys(), others.keys())
-            np.testing.assert_allclose(list(others.values()), list(sectors.values()), atol=0.01)
-            counted = sum(report.result["meta"]["pointCount"] for report in car.reports)
-            self.assertEqual(counted, one["meta"]["pointCount"])
-
-    def test_plain(self) -> None:
-        """With all channels in each point."""
-        self.check_same(a_race())
-
-    def test_real_rates(self) -> None:
-        """At the loggers' rates."""
-        self.check_same(a_race(real_rates=True))
-
-    def test_same_moment(self) -> None:
-        """Channels of one moment that come as points of their own."""
-        times = np.repeat(np.arange(0, 80, 0.2), 2)
-        distance, second = 30 * times % 1000, np.arange(times.size) % 2 == 1
-        rows = hand_made(
-            times, lapdist_m=np.where(second, distance, np.nan), speed_kmh=np.where(second, np.nan, 108), accx_can=1
-        )
-        at_once, state = compute(rows, SHORT, math.inf), CarState()
-        for index in range(len(rows)):
-            update(state, rows[index : index + 1], SHORT, 0)
-        np.testing.assert_allclose(state.stress, at_once.state.stress, atol=0.01)
-        self.assertEqual([round(lap.time_s, 3) for lap in state.laps], [33.333])
+        meta = compute([hand_made([1.0], speed_kmh=100), hand_made([0.5], speed_kmh=200)], SHORT).result["meta"]
+        self.assertEqual((meta["avgSpeed"], meta["maxSpeed"]), (150.0, 200.0))
 
 
 class CountTests(SynchronousTestCase):
@@ -293,170 +68,168 @@ class CountTests(SynchronousTestCase):
 
     def test_sum(self) -> None:
         """The counts sum up to the points, late and double ones included."""
-        race = a_race(faults=Faults(shuffled_share=0.2, duplicate_share=0.1))
-        rows, _ = rows_of(race.points(0, 60))
-        counts = [report.result["meta"]["pointCount"] for report in compute(rows, race.track).reports]
-        self.assertEqual(sum(counts), len(rows))
+        made = recording(60, faults=Faults(shuffled_share=0.2, duplicate_share=0.1))
+        for chassis in made.race.truth.chassis:
+            rows = made.of(chassis)
+            counts = [report.result["meta"]["pointCount"] for report in compute(rows, made.race.track).reports]
+            self.assertEqual(sum(counts), len(rows))
 
     def test_read_again(self) -> None:
         """Points that are read again after a worker was replaced are not counted again."""
-        state = CarState()
-        update(state, hand_made(np.arange(10.0), speed_kmh=90), SHORT, counted_after=7)
-        self.assertEqual(report(0, "short", "car", state, SHORT).result["meta"]["pointCount"], 3)
+        car = Car(SHORT)
+        car.take(hand_made(np.arange(10.0), speed_kmh=90), counted_after=7)
+        self.assertEqual(car_report(0, "short", "car", car).result["meta"]["pointCount"], 3)
 
 
-class GridTests(SynchronousTestCase):
-    """Position is by distance covered since the start."""
-
-    def check_order(self, race: Race) -> None:
-        """At the start, in the first lap and later the cars are as far as they truly are."""
-        for seconds in (1.0, 30.0, SECONDS):
-            for chassis, car in compute_race(race, seconds).items():
-                last_s = car.state.time_s - race.config.start
-                true_m = float(race.truth.distance_m(chassis, np.array([last_s]))[0])
-                self.assertApproximates(car.reports[-1].covered_m, true_m, 1.0)
-
-    def test_behind_the_line(self) -> None:
-        """A car on the grid has not begun its first lap."""
-        self.check_order(a_race())
-
-    def test_first_lap(self) -> None:
-        """The lap that began on the grid is marked, whatever the lap counter says; one that was joined is not."""
-        for settings in ({}, {"faults": Faults(laps_ahead=2)}, {"faults": Faults(unknown_lap_share=1)}):
-            for car in compute_race(a_race(**settings), SECONDS).values():
-                self.assertEqual([lap.first for lap in car.state.laps], [True, False])
-        times = np.arange(0, 110, 0.1)
-        way = 900 + 30 * times
-        joined = compute(hand_made(times, lap=5 + way // 1000, lapdist_m=way % 1000), SHORT)
-        self.assertEqual([lap.first for lap in joined.state.laps], [False, False, False])
-
-    def test_counters_ahead(self) -> None:
-        """Lap counters that run one or two ahead do not move a car that was seen on the grid."""
-        race = a_race(faults=Faults(laps_ahead=2))
-        self.assertNotEqual(len({car.result["lap"] for car in compute_race(race, SECONDS).values()}), 1)
-        self.check_order(race)
-
-    def test_joined_late(self) -> None:
-        """Of cars that are heard first in mid-race the lap number tells who is ahead."""
-        times = np.arange(0, 5, 0.1)
-        ahead = compute(hand_made(times, lap=5, lapdist_m=300 + 30 * times), SHORT).reports[-1]
-        behind = compute(hand_made(times, lap=4, lapdist_m=700 + 30 * times), SHORT).reports[-1]
-        self.assertApproximates(ahead.covered_m - behind.covered_m, 600, 0.1)
-        ahead = compute(hand_made(times, lap=5, lapdist_m=300 + 30 * times), None).reports[-1]
-        behind = compute(hand_made(times, lap=4, lapdist_m=700 + 30 * times), None).reports[-1]
-        self.assertGreater(ahead.covered_m, behind.covered_m)
-
-
-class FaultTests(SynchronousTestCase):
-    """What real recordings do to a lap timer."""
-
-    def laps_of(self, times: Any, distances: Any, **channels: Any) -> Computed:
-        """Computed in ticks of 0.6 s on the short track."""
-        channels.setdefault("speed_kmh", 108)
-        return compute(hand_made(times, lapdist_m=distances, **channels), SHORT)
+class SettleTests(SynchronousTestCase):
+    """A lap is told once it has ended, and again when it has changed."""
 
     def setUp(self) -> None:
-        """Three laps and a bit of the short track at 30 m/s, twenty times a second."""
-        self.times = np.arange(0, 110, 0.05)
-        self.distances = (200 + 30 * self.times) % 1000
+        """Three laps and a bit of the short track at 30 m/s."""
+        times = np.arange(0, 110, 0.05)
+        self.rows = hand_made(times, lapdist_m=(200 + 30 * times) % 1000, speed_kmh=108.0, accy_can=1.0)
 
-    def check_laps(self, car: Computed) -> None:
-        """Both whole laps are there, and right."""
-        np.testing.assert_allclose([lap.time_s for lap in car.state.laps], [33.333, 33.333], atol=0.06)
+    def test_once(self) -> None:
+        """Each lap is told a second or so after its line, and only then."""
+        told = [(tick.at_ms, change) for tick in compute(self.rows, SHORT).ticks for change in tick.laps]
+        self.assertEqual([(change.lap.number, change.corrected) for _, change in told], [(2, False), (3, False)])
+        for at_ms, change in told:
+            assert change.lap.end_s is not None
+            self.assertTrue(0.9 < at_ms / 1000 - change.lap.end_s < 2.3)
 
-    def test_trigger_missed(self) -> None:
-        """A lap distance that is not reset at the line, but a lap later, costs no lap."""
-        way = 200 + 30 * self.times
-        self.check_laps(self.laps_of(self.times, np.where((way > 1000) & (way < 3000), way - 1000, way % 1000)))
+    def test_at_the_end(self) -> None:
+        """A lap is told although nothing was heard after its line, when nothing more comes."""
+        rows = self.rows[self.rows["time_s"] < self.rows["time_s"][0] + 60.2]
+        car = Car(SHORT)
+        car.take(rows)
+        self.assertEqual(car.tick(), [])
+        self.assertTrue(car.unsettled)
+        self.assertEqual([change.lap.time_s for change in car.tick(final=True)], [33.333])
+        self.assertFalse(car.unsettled)
+        self.assertEqual(car.tick(final=True), [])
 
-    def test_step_back_over_the_line(self) -> None:
-        """A reading of the old lap after the first of the new one is no lap of its own."""
-        behind = np.flatnonzero(np.diff(self.distances) < -500) + 2
-        self.distances[behind] += 990
-        self.check_laps(self.laps_of(self.times, self.distances))
+    def test_late_points(self) -> None:
+        """Late points of a lap that was told have it told again, as it then is; and a lap that stays as it was is not."""
+        late = np.abs(self.rows["time_s"] - self.rows["time_s"][0] - 40.0) < 3.0
+        car = Car(SHORT)
+        changes = []
+        for part in [*in_parts(self.rows[~late], 12), self.rows[late]]:
+            car.take(part)
+            changes += car.tick()
+        changes += car.tick(final=True)
+        self.assertEqual(
+            [(change.lap.number, change.corrected) for change in changes], [(2, False), (3, False), (2, True)]
+        )
+        self.assertEqual((changes[0].lap.marks, changes[-1].lap.marks), (("estimated",), ()))
+        straight = compute(self.rows, SHORT).laps
+        self.assertEqual(msgspec.to_builtins(car.laps), msgspec.to_builtins(straight))
 
-    def test_reading_between(self) -> None:
-        """A logger that averages two readings shows half a lap at the line; the lap is counted once."""
-        last = np.flatnonzero(np.diff(self.distances) < -500)
-        self.distances[last] = (self.distances[last] + self.distances[last + 1]) / 2
-        self.check_laps(self.laps_of(self.times, self.distances))
+    def test_clock_was_set(self) -> None:
+        """A lap in which the car's clock was set is marked."""
+        self.rows["clock"] = np.where(self.rows["time_s"] < self.rows["time_s"][0] + 45, 1, 2)
+        self.assertEqual([lap.marks for lap in compute(self.rows, SHORT).laps], [("estimated",), ()])
 
-    def test_counter_at_the_line(self) -> None:
-        """A lap number that rises a moment before the line, or twice, ends no lap of its own."""
-        laps = 3 + (210 + 30 * self.times) // 1000
-        car = self.laps_of(self.times, self.distances, lap=laps)
-        self.check_laps(car)
-        self.assertApproximates(car.reports[-1].covered_m, 2000 + 200 + 30 * self.times[-1], 0.1)
+    def test_shift(self) -> None:
+        """When a lap began is on the clock that all cars share, as it was known then."""
+        plain = compute(self.rows, SHORT).laps
+        self.rows["shift_s"] = -0.25
+        shifted = compute(self.rows, SHORT).laps
+        self.assertEqual([lap.time_s for lap in shifted], [lap.time_s for lap in plain])
+        for lap, other in zip(shifted, plain, strict=True):
+            self.assertAlmostEqual(lap.start_s - other.start_s, -0.25, places=3)
 
-    def test_trigger_repeats(self) -> None:
-        """Without a lap distance, a lap number that rises twice at the line ends one lap."""
-        laps = 3 + (200 + 30 * self.times) // 1000 + (170 + 30 * self.times) // 1000
-        self.check_laps(self.laps_of(self.times, np.nan, lap=laps))
 
-    def test_short_hole(self) -> None:
-        """A lap whose line lies in a hole of two seconds is timed, but is no clean lap."""
-        seen = np.abs(self.times - 60.0) > 1.0
-        car = self.laps_of(self.times[seen], self.distances[seen])
-        self.check_laps(car)
-        self.assertEqual([lap.estimated for lap in car.state.laps], [True, True])
+class PitTests(SynchronousTestCase):
+    """Laps that begin or end in the pits are marked, and no other."""
 
-    def test_long_hole(self) -> None:
-        """What lies in a hole of ten seconds is not known, and left out."""
-        seen = np.abs(self.times - 60.0) > 5.0
-        car = self.laps_of(self.times[seen], self.distances[seen])
-        self.assertTrue(all(math.isnan(lap.time_s) for lap in car.state.laps))
-        at_63 = next(report for report in car.reports if report.covered_m > 2200)
-        self.assertEqual(at_63.result["meta"]["sectorTimes"].keys(), {"0"})
-        self.assertEqual(car.result["meta"]["sectorTimes"].keys(), {"0", "1"})
+    def check_stops(self, made: Recording) -> int:
+        """In every lap of every car; returns how many stops there were."""
+        stops = 0
+        for chassis, car in compute_race(made).items():
+            # After the flag nothing is sent any more.
+            self.assertGreaterEqual(len(car.laps), (made.race.config.laps or 0) - 1)
+            for lap in car.laps:
+                kind = made.race.truth.lap(chassis, lap.number).kind
+                stops += kind == "in"
+                pits = [mark for mark in lap.marks if mark in ("in", "out")]
+                self.assertEqual(pits, [kind] if kind in ("in", "out") else [], (chassis, lap.number, lap.marks))
+                self.assertEqual(lap.kind == "clean", kind not in ("in", "out") and lap.number > 1)
+        return stops
 
-    def test_hole_of_half_a_lap(self) -> None:
-        """A car that is not heard for more than half a lap, the line in it, has that lap behind it."""
-        seen = np.abs(self.times - 60.0) > 9.0
-        car = self.laps_of(self.times[seen], self.distances[seen])
-        self.assertEqual(len(car.state.laps), 2)
-        self.assertApproximates(car.state.way_m, 200 + 30 * self.times[-1], 0.1)
+    def test_stops(self) -> None:
+        """In and out laps are marked as the truth says, on two tracks, at 22 Hz, at real rates and at 1 Hz."""
+        for settings in (
+            {"track": SHORTWAY, "laps": 8, "rate_hz": 22},
+            {"track": SHORTWAY, "laps": 8, "real_rates": True, "seed": 5},
+            {"track": SHORTWAY, "laps": 8, "rate_hz": 1, "seed": 6},
+            {"track": "barber", "laps": 7, "real_rates": True, "seed": 7},
+        ):
+            made = recording(420 if settings["track"] is SHORTWAY else 900, cars=3, stint_laps=3, **settings)
+            self.assertGreaterEqual(self.check_stops(made), 3)
 
-    def test_all_at_once(self) -> None:
-        """A stalled receiver that stamps half a lap with one moment costs times, but no lap."""
-        stalled = (self.times > 40) & (self.times < 58)
-        car = self.laps_of(np.where(stalled, 58.0, self.times), self.distances)
-        self.check_laps(car)
 
-    def test_put_elsewhere(self) -> None:
-        """A car that is suddenly elsewhere, as when a recording begins anew, has no time for that lap."""
-        elsewhere = (self.distances + 200 * (self.times > 50)) % 1000
-        laps = self.laps_of(self.times, elsewhere).state.laps
-        self.assertEqual([math.isnan(lap.time_s) for lap in laps], [True, False])
+class MemoryTests(SynchronousTestCase):
+    """What is kept of a car is bounded."""
 
-    def test_another_outing(self) -> None:
-        """A race that is sent once more, with the same times, begins anew."""
-        rows = hand_made(self.times, lapdist_m=self.distances, lap=3 + (200 + 30 * self.times) // 1000)
-        half = rows[: len(rows) // 2 + 300]
-        alone, state = compute(half, SHORT), CarState()
-        for part in (rows, *in_ticks(half, 0.6)):
-            update(state, part, SHORT, 0)
-        self.assertEqual(len(state.laps), 1)
-        self.assertApproximates(state.laps[0].time_s, alone.state.laps[0].time_s, 0.001)
-        self.assertApproximates(state.covered_m(1000), alone.state.covered_m(1000), 0.1)
-        self.assertEqual(state.lap, alone.state.lap)
+    def check_size(self, car: Car, rate_hz: float) -> None:
+        """A few minutes, and no more."""
+        kept_s = 2 * KEPT_S
+        self.assertLessEqual(len(car.buffer), min(MOST_ROWS, (kept_s + 60) * rate_hz))
+        self.assertLessEqual(len(car.tracker.remembered), kept_s)
+        self.assertLessEqual(len(car.tracker.trace), 4001)
+        self.assertLessEqual(len(car.tracker.lines), 60)
+        self.assertLessEqual(len(car.laps), 60)
+        self.assertLess(len(msgspec.msgpack.encode(car.store())), 2_000_000)
 
-    def test_clock_astray(self) -> None:
-        """One point with a date far ahead costs a few seconds of the figures, not the rest of the race."""
-        rows = hand_made(self.times, lapdist_m=self.distances, speed_kmh=108.0)
-        rows["time_s"][500] += 4e9
-        # It is the last one of its tick, as sorting would have it.
-        state = CarState()
-        for part in np.split(rows, [501, *range(520, len(rows), 20)]):
-            update(state, part, SHORT, 0)
-        self.assertApproximates(state.way_m - state.line_m, 30 * self.times[-1] + 200 - 3000, 1)
-        self.assertApproximates(state.laps[-1].time_s, 33.333, 0.01)
+    def drive(self, car: Car, times: Any, **channels: Any) -> None:
+        """Rows, a hundred seconds at a time."""
+        rows = hand_made(times, **channels)
+        for part in np.split(rows, np.flatnonzero(np.diff(np.floor(times / 100))) + 1):
+            car.take(part)
+            car.tick()
 
-    def test_other_sectors(self) -> None:
-        """A stored state from before the track file was changed is not taken for more than it is."""
-        state = CarState()
-        update(state, hand_made(self.times, lapdist_m=self.distances), SHORT, 0)
-        update(state, hand_made(self.times + 200, lapdist_m=self.distances), packaged_tracks().get("barber"), 0)
-        self.assertEqual(len(report(0, "barber", "car", state, None).result["perSectorStress"]), 3)
+    def test_stand_still(self) -> None:
+        """Of a car that stands for five hours."""
+        car, times = Car(SHORT), np.arange(0, 18_000, 0.5)
+        self.drive(car, times, lapdist_m=500.0, speed_kmh=0.0, lap=3)
+        self.check_size(car, 2)
+        self.assertEqual(car.laps, [])
+
+    def test_long_race(self) -> None:
+        """Of one that drives 600 laps; the last of them are as right as the first."""
+        car, times = Car(SHORT), np.arange(0, 20_000, 0.5)
+        self.drive(car, times, lapdist_m=30 * times % 1000, speed_kmh=108.0, lap=1 + 30 * times // 1000)
+        self.check_size(car, 2)
+        self.assertEqual((len(car.laps), car.laps[-1].number), (60, 599))
+        np.testing.assert_allclose(np.array([lap.time_s for lap in car.laps], float), 33.333, atol=0.002)
+
+    def test_high_rate(self) -> None:
+        """Of one that sends a thousand points a second: what comes so thick tells no more."""
+        car, times = Car(SHORT), np.arange(0, 300, 0.001)
+        self.drive(car, times, lapdist_m=30 * times % 1000, speed_kmh=108.0)
+        self.check_size(car, 67)
+        np.testing.assert_allclose(np.array([lap.time_s for lap in car.laps], float), 33.333, atol=0.002)
+
+    def test_no_speed(self) -> None:
+        """Of one that sends no speed, or nothing at all but its name."""
+        times = np.arange(0, 10_000, 0.5)
+        car = Car(SHORT)
+        self.drive(car, times, lapdist_m=30 * times % 1000)
+        self.check_size(car, 2)
+        np.testing.assert_allclose(np.array([lap.time_s for lap in car.laps], float), 33.333, atol=0.01)
+        car = Car(None)
+        self.drive(car, times)
+        self.check_size(car, 2)
+
+    def test_standing_in_a_late_lap(self) -> None:
+        """Of one that stops for an hour in the middle of a lap, and then drives on: the lap has no time, the next has."""
+        times = np.arange(0, 3_800, 0.5)
+        way = 30 * np.where(times < 50, times, np.maximum(times - 3600, 50))
+        car = Car(SHORT)
+        self.drive(car, times, lapdist_m=way % 1000, speed_kmh=np.where((times > 50) & (times < 3650), 0, 108))
+        self.assertLessEqual(len(car.buffer), MOST_ROWS)
+        self.assertApproximates(covered_m(car), way[-1], 1.0)
+        self.assertApproximates(car.laps[-1].time_s, 33.333, 0.01)
 
 
 def _any_rows(length: int) -> st.SearchStrategy[Any]:
@@ -467,6 +240,8 @@ def _any_rows(length: int) -> st.SearchStrategy[Any]:
     return st.fixed_dictionaries(
         {
             "time_s": times,
+            "meta_s": times,
+            "clock": arrays(np.uint32, length, elements=st.integers(0, 3)),
             "lap": arrays(np.float32, length, elements=st.sampled_from([0, 1, 2, 3, 32768, float("nan")])),
             "lapdist_m": channel(0, 30000),
             "speed_kmh": channel(0, 500),
@@ -478,24 +253,75 @@ def _any_rows(length: int) -> st.SearchStrategy[Any]:
     )
 
 
+def again(car: Car, track: Track | None) -> Car:
+    """A car that goes on from what another had stored."""
+    return Car(track, msgspec.msgpack.decode(msgspec.msgpack.encode(car.store()), type=Stored))
+
+
 class AnyRowsTests(SynchronousTestCase):
     """Whatever passes the decoder can be computed."""
 
-    @given(st.lists(st.integers(1, 8).flatmap(_any_rows), min_size=1, max_size=4), st.booleans())
+    @given(st.lists(st.integers(1, 8).flatmap(_any_rows), min_size=1, max_size=5), st.booleans())
     def test_any_rows(self, batches: list[dict[str, Any]], configured: bool) -> None:
         """Any channels at any times give finite figures, which can be stored, and count every point."""
-        state, track, counted = CarState(), SHORT if configured else None, 0
-        for batch in batches:
+        track, counted = SHORT if configured else None, 0
+        car = Car(track)
+        for number, batch in enumerate(batches):
             rows = np.zeros(len(batch["time_s"]), ROW)
             rows["seq"] = 1
             for name, values in batch.items():
                 rows[name] = values
-            update(state, rows, track, 0)
-            shown = report(0, "track", "car", state, track)
+            car.take(rows)
+            tick = car_tick(0, car, 0, car.tick(final=number % 2 == 1))
+            for figure in (*(value for moment in tick.trace for value in moment), tick.sigma_m, tick.trace_from_s):
+                self.assertTrue(math.isfinite(figure))
+            self.assertEqual(msgspec.msgpack.decode(msgspec.msgpack.encode(tick), type=type(tick)), tick)
+            shown = car_report(0, "track", "car", car)
             # What JSON can't say, NaN and infinity, comes out as null.
             self.assertNotIn(b"null", msgspec.json.encode({**shown.result, "lap": 0}))
-            self.assertTrue(math.isfinite(shown.covered_m) and math.isfinite(shown.speed_kmh))
             counted += shown.result["meta"]["pointCount"]
-            stored = msgspec.msgpack.encode(state)
-            self.assertEqual(msgspec.msgpack.encode(msgspec.msgpack.decode(stored, type=CarState)), stored)
+            stored = msgspec.msgpack.encode(car.store())
+            car = again(car, track)
+            self.assertEqual(msgspec.msgpack.encode(car.store()), stored)
         self.assertEqual(counted, sum(len(batch["time_s"]) for batch in batches))
+
+
+class StoredTests(SynchronousTestCase):
+    """What is stored of a car goes on as the car itself would."""
+
+    def told(self, rows: Rows, track: Track | None, every: int) -> bytes:
+        """All that is said of a car that is stored and read again after so many batches."""
+        car, said = Car(track), []
+        for index, part in enumerate(in_parts(rows, 61)):
+            if index % every == every - 1:
+                car = again(car, track)
+            car.take(part)
+            said += [car_tick(0, car, index, car.tick()), car_report(0, "track", "car", car)]
+        said.append(car_tick(0, car, 0, car.tick(final=True)))
+        return msgspec.json.encode(said)
+
+    def test_any_moment(self) -> None:
+        """To the last byte, at all rates, without a lap distance, without a track, and with points late and double."""
+        faults = Faults(shuffled_share=0.3, duplicate_share=0.1, lapdist_noise_m=0.5, unknown_lap_share=0.2)
+        for settings in ({"rate_hz": 22}, {"real_rates": True, "faults": faults}, {"rate_hz": 3}):
+            made = recording(150, track=SHORTWAY, **settings)
+            rows = numbered(made.of(made.race.truth.chassis[0]).copy(), 1)
+            for blind in (False, True):
+                if blind:
+                    rows["lapdist_m"] = np.nan
+                for track in (SHORTWAY, None):
+                    plain = self.told(rows, track, 10**6)
+                    for every in (1, 7):
+                        self.assertEqual(self.told(rows, track, every), plain)
+
+    def test_other_sectors(self) -> None:
+        """What was stored before the track file was changed goes on, with the sectors there are now."""
+        times = np.arange(0, 110, 0.05)
+        rows = hand_made(times, lapdist_m=(200 + 30 * times) % 1000, speed_kmh=108.0)
+        car = Car(SHORT)
+        car.take(rows)
+        car.tick()
+        other = again(car, SHORTWAY)
+        other.take(rows[-1:])
+        other.tick(final=True)
+        self.assertEqual(len(car_report(0, "track", "car", other).result["perSectorStress"]), 3)

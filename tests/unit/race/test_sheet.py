@@ -63,6 +63,7 @@ class SummaryTests(SynchronousTestCase):
                 "best_lap_s": 97.5,
                 "theoretical_best_s": 97.5,
                 "last_lap_s": 120.0,
+                "tire_stress_index": None,
             },
         )
         self.assertIsNone(car_summary("barber", "GR86-004-78", [])["last_lap_s"])

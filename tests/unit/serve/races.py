@@ -17,6 +17,10 @@ class ARace:
         self.driven: dict[tuple[str, str], list[Lap]] = {}
         self.now: list[dict[str, Any]] = []
         self.scored: dict[str, Any] = {}
+        #: Told of every lap, every car and every track.
+        self.gap_at_line_s: float | None = None
+        self.stress_index: float | None = None
+        self.bests: dict[str, Any] = {"best_sectors_s": [], "best_minis_s": []}
 
     def _cars(self, chassis: str | None, track: str | None) -> list[tuple[str, str]]:
         cars = sorted(self.driven)
@@ -28,12 +32,31 @@ class ARace:
         for car in self._cars(chassis, track):
             field_s = best_lap_s(lap for (at, _), laps in self.driven.items() if at == car[0] for lap in laps)
             own_s = best_lap_s(self.driven[car])
-            rows += [lap_row(*car, lap, own_s, field_s) for lap in self.driven[car]]
+            rows += [lap_row(*car, lap, own_s, field_s, gap_at_line_s=self.gap_at_line_s) for lap in self.driven[car]]
         return sorted(rows, key=lambda row: (row["start"], row["chassis"]))
 
     def cars(self, chassis: str | None, track: str | None) -> list[dict[str, Any]]:
         """What they come to."""
-        return [car_summary(*car, self.driven[car]) for car in self._cars(chassis, track)]
+        return [car_summary(*car, self.driven[car], self.stress_index) for car in self._cars(chassis, track)]
+
+    def tracks(self, track: str | None) -> list[dict[str, Any]]:
+        """The tracks, with what a test set."""
+        found = []
+        for name in sorted({each for each, _ in self.driven if track in (None, each)}):
+            own = [car for car in self.cars(None, name) if car["best_lap_s"] is not None]
+            best = min(own, key=lambda car: (car["best_lap_s"], car["chassis"]), default=None)
+            found.append(
+                {
+                    "track": name,
+                    "length_m": 3674.7,
+                    "configured": True,
+                    "cars": len(self.cars(None, name)),
+                    "best_lap_s": None if best is None else best["best_lap_s"],
+                    "best_chassis": None if best is None else best["chassis"],
+                    **self.bests,
+                }
+            )
+        return found
 
     def gaps(self, track: str | None) -> list[dict[str, Any]]:
         """The gaps."""

@@ -42,7 +42,7 @@ class HealthTests(SynchronousTestCase):
         self.hub = a_hub(self, capacity=100)
         self.clock = Clock()
         self.broadcaster = Broadcaster(self.hub, self.clock, Pace(0.008, 0.12))
-        self.aggregation = SimpleNamespace(warm=True, took_s=0.0, field_s=0.0, restarts=0)
+        self.aggregation = SimpleNamespace(warm=True, took_s=0.0, field_s=0.0, restarts=0, forecasts=dict)
         self.doors = [SimpleNamespace(open=True), SimpleNamespace(open=True)]
         self.udp = SimpleNamespace(kernel_drops=lambda: 7)
         self.health = Health(self.hub, self.broadcaster, self.aggregation, self.doors, self.udp, demo=False)

@@ -144,11 +144,8 @@ class LapsTests(TablesCase):
         self.assertEqual([lap["lap"] for lap in answer["laps"]], [1, 2, 2, 3, 9])
         self.assertEqual(len(answer["cars"]), 3)
         self.assertEqual(
-            answer["tracks"],
-            [
-                {"track": "barber", "cars": 2, "best_lap_s": 97.5, "best_chassis": "GR86-022-13"},
-                {"track": "cota", "cars": 1, "best_lap_s": 150.0, "best_chassis": "GR86-004-78"},
-            ],
+            [(track["track"], track["cars"], track["best_lap_s"], track["best_chassis"]) for track in answer["tracks"]],
+            [("barber", 2, 97.5, "GR86-022-13"), ("cota", 1, 150.0, "GR86-004-78")],
         )
 
     def test_chosen(self) -> None:
