@@ -14,10 +14,11 @@ from benchmarks.load import a_point
 from pitwall.hub import Hub
 from pitwall.model.cars import CarNames
 from pitwall.model.events import EVENTS
+from pitwall.model.row import ROW
 from pitwall.model.track import packaged_tracks
-from pitwall.race.car import CarState, update
+from pitwall.race.car import Car
 from pitwall.ring import PointRing
-from pitwall.rows import ROW, RowReader, SharedRows
+from pitwall.rows import RowReader, SharedRows
 from pitwall.sim import Race, RaceConfig
 from pitwall.wire.live import LiveDecoder
 from pitwall.wire.messages import recent
@@ -65,6 +66,6 @@ def micro(quick: bool) -> dict[str, dict[str, float]]:
             "ours": _us(lambda: recent("epoch", 1, hub.ring.newest(_COUNT))),
             "encoding them anew": _us(lambda: json.dumps({"recent": objects})),
         },
-        "a car's race, a thousand rows at once": {"ours": _us(lambda: update(CarState(), one_car, track, 0))},
+        "a car's race, a thousand rows at once": {"ours": _us(lambda: Car(track).take(one_car))},
         "simulate": {"ours": _us(lambda: race.points(start := next(second), start + 1), each=440)},
     }

@@ -84,5 +84,6 @@ def _off(lap: TimedLap, track: Track) -> FloatArray:
     for again in laps_of(lap.rows, track):
         if count_of(again) == count_of(lap.lap) and again.time_s is not None:
             times = [np.nan if time_s is None else time_s for time_s in again.sectors_s]
-            return np.array(times) - official
+            errors_s: FloatArray = np.array(times) - official
+            return errors_s
     return np.full(official.size, np.nan)
