@@ -67,6 +67,9 @@ class CommandLineTests(SynchronousTestCase):
             (("import", "--retry-seconds", "-1", "a"), "wanted 0 to 86400"),
             (("import", "--retry-seconds", "nan", "a"), "wanted 0 to 86400"),
             (("import", "--retry-seconds", "soon", "a"), "wanted 0 to 86400"),
+            (("score",), "FILE"),
+            (("score", "-", "a.csv", "-"), "standard input can be read once"),
+            (("score", "--track", " ", "a"), "wanted a name of at most 64 characters"),
         ):
             status, output, errors = self.run_main(*arguments)
             self.assertEqual((status, output), (2, ""), arguments)
