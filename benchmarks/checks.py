@@ -47,5 +47,7 @@ def show(title: str, checks: Iterable[Check]) -> None:
     """Print a table of figures."""
     print(f"\n**{title}**\n\n| figure | measured | target | met |\n| --- | ---: | ---: | --- |")
     for check in checks:
-        digits = 0 if float(check.value).is_integer() else 1 if abs(check.value) >= 100 else 2 if check.value >= 1 else 3
+        digits = (
+            0 if float(check.value).is_integer() else 1 if abs(check.value) >= 100 else 2 if check.value >= 1 else 3
+        )
         print(f"| {check.what} | {check.value:,.{digits}f} | {check.target} | {check.verdict} |", flush=True)

@@ -29,12 +29,8 @@ FOUND_S: Final = 0.5
 #: A car counts as ahead of another from here on [m].
 AHEAD_M: Final = 1.0
 NOISE = Faults(lapdist_noise_m=0.5)
-CLOCKS = Faults(
-    clock_behind_h=(23, 88), clock_drift_ppm=20, burst_s=0.6, stamped_on_arrival=True, lapdist_noise_m=0.5
-)
-BLIND = Faults(
-    lapdist_noise_m=0.5, unknown_lap_share=0.2, missing_lapdist_share=0.5, shuffled_share=1.0, shuffle_s=2.0
-)
+CLOCKS = Faults(clock_behind_h=(23, 88), clock_drift_ppm=20, burst_s=0.6, stamped_on_arrival=True, lapdist_noise_m=0.5)
+BLIND = Faults(lapdist_noise_m=0.5, unknown_lap_share=0.2, missing_lapdist_share=0.5, shuffled_share=1.0, shuffle_s=2.0)
 
 
 class Recorded(NamedTuple):
@@ -155,10 +151,15 @@ def of_late(quick: bool) -> list[Check]:
         Check("laps in the table", len(laps)),
         Check("corrections made on the way", len(late.corrections)),
         Check("laps that differ", differing, "≤", 0),
-        Check("rows of the table of gaps that differ", sum(a != b for a, b in zip(gaps, late_gaps, strict=True)), "≤", 0),
-        Check("cars whose summary differs", sum(
-            a != b for a, b in zip(in_order.book.cars(), late.book.cars(), strict=True)
-        ), "≤", 0),
+        Check(
+            "rows of the table of gaps that differ", sum(a != b for a, b in zip(gaps, late_gaps, strict=True)), "≤", 0
+        ),
+        Check(
+            "cars whose summary differs",
+            sum(a != b for a, b in zip(in_order.book.cars(), late.book.cars(), strict=True)),
+            "≤",
+            0,
+        ),
     ]
 
 
