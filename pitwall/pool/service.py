@@ -45,6 +45,8 @@ _LATE_S = 1.0
 _IDLE_S = 2.0
 #: The step that compares cars gives way to the doors after so long [s].
 SLICE_S = 0.005
+#: Our ticks are so long after the multiples of their interval [s].
+PHASE_S = 0.05
 _NONE = msgspec.msgpack.encode([])
 _ITEMS = msgspec.msgpack.Decoder(list[CarReport | CarTick | TickMark])
 ANALYSIS_VERSION = "3.0"
@@ -177,6 +179,7 @@ class AggregationService(Service):
         self._pools: list[WorkerPool] = []
         self._loop = LoopingCall(self._tick_safely)
         self._loop.clock = clock
+        self._start: Any = None
         self._fresh: dict[int, CarReport] = {}
         self._known = -1
         self.book = RaceBook(packaged_tracks()) if book is None else book
@@ -214,12 +217,18 @@ class AggregationService(Service):
             self._partitions.append(Partition(self._hub, pool, number))
             pool.start()
         self._hub.listeners.append(self._points_came)
-        self._loop.start(self._tick_s, now=True)
+        Deferred.fromCoroutine(self._tick_safely())
+        # A track's ticks are at multiples of its clock, which live is ours: to look just after them is to be soon.
+        now = self._clock.seconds()
+        wait_s = self._tick_s - (now - PHASE_S) % self._tick_s
+        self._start = self._clock.callLater(wait_s, self._loop.start, self._tick_s)
 
     def stopService(self) -> Any:
         """End the workers, at once: their state is worth nothing without the server."""
         super().stopService()
         self._hub.listeners.remove(self._points_came)
+        if self._start is not None and self._start.active():
+            self._start.cancel()
         if self._loop.running:
             self._loop.stop()
         ended = DeferredList([ended for pool in self._pools for ended in pool.kill()])

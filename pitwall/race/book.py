@@ -84,9 +84,9 @@ class RaceBook:
         """
         for key in sorted(key for key in self._pending if key[0] <= upto_seq):
             _, track, at_ms = key
-            reports = self._pending.pop(key)
+            reports = self._pending.pop(key, None)
             race = self.races.get(track)
-            if race is not None:
+            if race is not None and reports is not None:
                 cars = race.tick(at_ms, reports)
                 yield self.insights.tick(track, race.at_ms, cars)
 

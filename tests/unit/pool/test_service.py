@@ -16,6 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from pitwall.hub import Hub
 from pitwall.model.point import iso_utc
 from pitwall.model.track import packaged_tracks
+from pitwall.pool import service
 from pitwall.pool.checkpoint import CheckpointStore, checkpoints_size
 from pitwall.pool.commands import Aggregate, Fetch, Know, in_parts
 from pitwall.pool.process import REPLY_S, START_S
@@ -119,6 +120,7 @@ class ServiceTests(SynchronousTestCase):
 
     def start_service(self, capacity: int = 65_536, most_cars: int = 100) -> None:
         """Start a service with two workers."""
+        self.patch(service, "PHASE_S", 0.0)
         self.clock = Clock()
         self.clock.advance(1_757_184_000.0)
         rows = SharedRows(capacity)
