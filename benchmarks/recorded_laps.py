@@ -3,8 +3,8 @@ The product's lap timer on recorded races, against their official timing.
 
 The recordings of ``PITWALL_DATA`` are mostly single laps, cut out by the car's lap number.
 To give them their lines, a stand-in row is put an interval before and after laps whose
-neighbour is missing: the lap number one lower or higher, and no channel; each such run is a
-car of its own. No lap distance is
+neighbour is missing: the lap number one lower or higher, and no channel but, in the one
+before, the lap's first speed. Each such run is a car of its own. No lap distance is
 reset in such a lap, so that this channel is left out where there is one, and the lap is
 timed by the number, as on the five tracks whose cars do not send it. Laps that follow one
 another are timed once more with the lap distance. A whole session has no stand-ins.
@@ -109,12 +109,15 @@ def runs_of(rows: Rows, distance: bool) -> list[Rows]:
         rows["lapdist_m"] = np.nan
     found: list[Rows] = []
     for run in np.split(rows, np.flatnonzero(np.diff(rows["time_s"]) > _OUTING_S) + 1):
-        if run.size < 2:
+        if run.size < 2 or not np.isfinite(run["speed_kmh"]).any():
             continue
         interval_s = float(np.median(np.diff(run["time_s"])))
+        begin = _stand_in(run[:1], -1, -interval_s)
+        # Without a speed from the start the lap numbers would be taken for lap triggers, each at its moment.
+        begin["speed_kmh"] = run["speed_kmh"][np.isfinite(run["speed_kmh"])][:1]
         # The second one after the end lets the lap timer wait no longer for a sample of the speed.
         ends = [_stand_in(run[-1:], 1, after_s) for after_s in (interval_s, interval_s + HOLE_S)]
-        found.append(np.concatenate([_stand_in(run[:1], -1, -interval_s), run, *ends]))
+        found.append(np.concatenate([begin, run, *ends]))
     return found
 
 
