@@ -4,10 +4,11 @@ The product's lap timer on recorded races, against their official timing.
 The recordings of ``PITWALL_DATA`` are mostly single laps, cut out by the car's lap number.
 To give them their lines, a stand-in row is put an interval before and after laps whose
 neighbour is missing: the lap number one lower or higher, and no channel but, in the one
-before, the lap's first speed. Each such run is a car of its own. No lap distance is
-reset in such a lap, so that this channel is left out where there is one, and the lap is
-timed by the number, as on the five tracks whose cars do not send it. Laps that follow one
-another are timed once more with the lap distance. A whole session has no stand-ins.
+before, the lap's first speed. Each such run is a car of its own. In such a lap neither the
+lap distance is reset nor does the position come to the line, so that these are left out
+where there are any, and the lap is timed by its number, as on the five tracks whose cars
+send no more. Laps that follow one another are timed once more with all there is. A whole
+session has no stand-ins.
 """
 
 from __future__ import annotations
@@ -102,11 +103,12 @@ def runs_of(rows: Rows, distance: bool) -> list[Rows]:
 
     Args:
         rows: of one car.
-        distance: whether to keep the lap distance.
+        distance: whether to keep the lap distance and the position.
     """
     rows = np.sort(rows[np.isfinite(rows["lap"]) & ~np.isin(rows["lap"], _NO_LAP)], order="time_s")
     if not distance:
-        rows["lapdist_m"] = np.nan
+        for name in ("lapdist_m", "latitude", "longitude"):
+            rows[name] = np.nan
     found: list[Rows] = []
     for run in np.split(rows, np.flatnonzero(np.diff(rows["time_s"]) > _OUTING_S) + 1):
         if run.size < 2 or not np.isfinite(run["speed_kmh"]).any():
