@@ -41,8 +41,8 @@ _APART_M: Final = 8.0
 #: The most that is taken off an accelerometer [g].
 _MOST_OFFSET_G: Final = 0.3
 _MOVING_M_S: Final = 8.0
-#: The lap number rises at the line, so far at most from where the lap distance was reset [s].
-_RISE_S: Final = 0.3
+#: The lap number rises at the line, so far at most from where the lap distance says it is [s].
+_RISE_S: Final = 0.2
 _G: Final = 9.80665
 _NAN = math.nan
 
@@ -143,7 +143,10 @@ def line_time(rows: Rows, line: Line) -> LineTime:
         at_s = line.before_s + share * line.hole_s
     rise = _lap_rise(rows, line)
     if rise is not None:
-        return LineTime(_to_ms(min(max(at_s, rise[0]), rise[1])), estimated)
+        by_number_s = min(max(at_s, rise[0]), rise[1])
+        # One that is further off is a counter that ticks early.
+        if abs(by_number_s - at_s) <= _RISE_S:
+            return LineTime(_to_ms(by_number_s), estimated)
     return LineTime(_to_ms(min(max(at_s, line.before_s), line.after_s)), estimated)
 
 
