@@ -254,9 +254,7 @@ class FaultTests(SynchronousTestCase):
 
     def test_another_outing(self) -> None:
         """A race that is sent once more, with the same times, begins anew."""
-        rows = hand_made(
-            self.times, lapdist_m=self.distances, lap=3 + (200 + 30 * self.times) // 1000, speed_kmh=108.0
-        )
+        rows = hand_made(self.times, lapdist_m=self.distances, lap=3 + (200 + 30 * self.times) // 1000, speed_kmh=108.0)
         half = rows[: len(rows) // 2 + 300]
         alone, again = compute(half, SHORT), compute([rows, *in_ticks(half, 0.6)], SHORT)
         self.assertEqual(len(again.laps), 1)
