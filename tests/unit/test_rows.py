@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from twisted.trial.unittest import SynchronousTestCase
 
 from pitwall.model.channels import CORE
-from pitwall.rows import ROW, RowReader, SharedRows, channels_of, columns_of, pack_rows
+from pitwall.model.row import ROW
+from pitwall.rows import RowReader, SharedRows, channels_of, columns_of, pack_rows
 from pitwall.rows import numbered as with_numbers
 from pitwall.shared import shared_file
 from pitwall.wire.points import PointDecoder

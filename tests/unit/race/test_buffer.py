@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from pitwall.race.buffer import MOST_ROWS, RowBuffer
-from tests.unit.race.recordings import START_S, Rows, hand_made, numbered
+from pitwall.rows import numbered
+from tests.unit.race.recordings import START_S, Rows, hand_made
 
 
 def at(*seconds: float, first: int = 1) -> Rows:
@@ -34,7 +35,8 @@ class RowBufferTests(SynchronousTestCase):
     @given(st.lists(st.tuples(st.integers(0, 60), st.booleans()), max_size=80), st.integers(0, 60), st.integers(0, 60))
     def test_spans(self, steps: list[tuple[int, bool]], first: int, last: int) -> None:
         """A span has its ends in it; what was dropped is gone, and it is known from when on all is there."""
-        buffer, kept, from_s = RowBuffer(), [], -1
+        buffer, from_s = RowBuffer(), -1
+        kept: list[int] = []
         for second, drop in steps:
             if drop:
                 buffer.drop_before(START_S + second)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import msgspec
 from hypothesis import given
@@ -100,7 +101,7 @@ class IntakeTests(SynchronousTestCase):
             self.assertEqual(told + whole.too_late + whole.astray, len(times))
         ends = [0, *sorted(min(cut, len(times)) for cut in cuts), len(times)]
         waiting: list[float] = []
-        for first, last in zip(ends, ends[1:], strict=False):
+        for first, last in pairwise(ends):
             batch = [*waiting, *times[first:last]]
             part = parts.sort(batch, lambda from_s, to_s: known)
             waiting = [] if part.waits is None else [batch[part.waits]]

@@ -13,7 +13,8 @@ from pitwall.model.track import Tracks
 from pitwall.race.analysis import Analysis
 from pitwall.race.car import Car
 from pitwall.race.report import CarReport, CarTick, car_report, car_tick
-from tests.unit.race.recordings import SHORT, START_S, Rows, hand_made, in_parts, numbered
+from pitwall.rows import numbered
+from tests.unit.race.recordings import SHORT, START_S, Rows, hand_made, in_parts
 
 
 def shown(result: dict[str, Any]) -> dict[str, Any]:

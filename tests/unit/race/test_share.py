@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from pitwall.model.track import Tracks
 from pitwall.race.car import Car
 from pitwall.race.share import Share, StoredShare, Told
+from pitwall.rows import numbered
 from tests.unit.race.recordings import (
     SHORT,
     START_S,
@@ -21,7 +22,6 @@ from tests.unit.race.recordings import (
     in_order,
     in_parts,
     names_of,
-    numbered,
     recording,
 )
 

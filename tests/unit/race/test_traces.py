@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 from hypothesis import given
@@ -79,7 +80,7 @@ class TraceTests(SynchronousTestCase):
         whole, parts = Trace(), Trace()
         whole.replace(-math.inf, told, 1000.0, 0)
         ends = [0, *sorted(min(each, len(told)) for each in at), len(told)]
-        for first, last in zip(ends, ends[1:], strict=False):
+        for first, last in pairwise(ends):
             parts.replace(math.inf, told[first:last], 1000.0, 0)
         seconds = [each / 2 for each in range(110)]
         self.assertEqual([parts.distance(each) for each in seconds], [whole.distance(each) for each in seconds])

@@ -22,7 +22,7 @@ class TrackClockTests(SynchronousTestCase):
     def shows(self, *points: tuple[int, float]) -> list[float]:
         """What it shows after each point, a car and a time."""
         cars, times = zip(*points, strict=True)
-        return self.clock.take(np.array(cars), np.array(times, float)).tolist()
+        return list(map(float, self.clock.take(np.array(cars), np.array(times, float))))
 
     def test_largest(self) -> None:
         """It never goes back."""
