@@ -10,7 +10,7 @@ from pitwall.model.track import Tracks
 from pitwall.race.book import MOST_CORRECTIONS, RaceBook
 from pitwall.race.report import CarTick
 from pitwall.race.share import TickMark, Told
-from tests.unit.race.recordings import SHORT, START_S, analysis, in_parts, recording
+from tests.unit.race.recordings import SHORT, SHORTWAY, START_S, analysis, in_parts, recording
 from tests.unit.race.test_analysis import late, real_race
 
 SHORTWAY_NAME = "shortway"
@@ -106,7 +106,7 @@ class TablesTests(SynchronousTestCase):
 
     def test_sheet(self) -> None:
         """Laps by car, oldest first; what they come to; the track; and the score."""
-        made = real_race()
+        made = real_race(150.0)
         book = analysis(in_parts(made.rows, 999), made.numbers, made.race.track).book
         chassis = sorted(made.numbers)
         self.assertEqual(
@@ -127,7 +127,7 @@ class TablesTests(SynchronousTestCase):
 
     def test_corrections_add_up(self) -> None:
         """Whoever keeps the laps as they were told, and corrects them as they are told, has the tables."""
-        made = recording(150, track=real_race().race.track, cars=3, seed=4, rate_hz=22)
+        made = recording(150, track=SHORTWAY, cars=3, seed=4, rate_hz=22)
         kept: dict[tuple[str, int], dict[str, Any]] = {}
         found = analysis([], made.numbers, made.race.track, finish=False)
         names = {

@@ -209,9 +209,9 @@ class AddUpTests(SynchronousTestCase):
                     wanted = np.diff([truth.time_at_s(chassis, end_m) for end_m in ends_m])
                     check_times(lap.minis_s, wanted, 0.004)
 
-    @settings(max_examples=30)
+    @settings(max_examples=20)
     @given(
-        st.lists(st.tuples(st.floats(0.02, 0.9), st.floats(15, 60), st.booleans()), min_size=200, max_size=400),
+        st.lists(st.tuples(st.floats(0.02, 0.9), st.floats(15, 60), st.booleans()), min_size=200, max_size=300),
         st.floats(0, 999),
     )
     def test_any_way(self, steps: list[tuple[float, float, bool]], from_m: float) -> None:
