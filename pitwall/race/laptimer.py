@@ -246,6 +246,8 @@ def _path(way: Way, begin_s: float, end_s: float, length_m: float, read: Sequenc
     """How far into the lap each row is, in the track's metres; shape (n,)."""
     times, distances, driven = way.readings(read[0], read[1]) if read else way.readings(math.inf, -math.inf)
     path: FloatArray
+    if not way.times.size:
+        return np.empty(0)
     if times.size and not way.timed:
         path = np.interp(way.times, times, distances)
     elif times.size:
@@ -279,7 +281,8 @@ def _averaged(times: FloatArray, offsets: FloatArray) -> FloatArray:
 
 def _robust_mean(values: FloatArray) -> float:
     middle = float(np.median(values))
-    return float(values[np.abs(values - middle) <= _APART_M].mean())
+    near = values[np.abs(values - middle) <= _APART_M]
+    return float(near.mean()) if near.size else middle
 
 
 def _crossings(

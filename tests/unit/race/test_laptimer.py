@@ -252,6 +252,20 @@ class LineTests(SynchronousTestCase):
         rows = hand_made(np.array([0.0, 0.5]), speed_kmh=144.0)
         self.assertEqual(line_time(rows, self.line(0.0, 0.5, "number")).time_s, START_S + 0.25)
 
+    def test_readings_disagree(self) -> None:
+        """Readings behind the line that are far apart still give a time between those around it."""
+        rows = hand_made(np.array([0.0, 1.0, 1.5]), lapdist_m=np.array([960.0, 20.0, 80.0]), speed_kmh=144.0)
+        found = line_time(rows, self.line(0.0, 1.0))
+        self.assertTrue(0.0 <= found.time_s - START_S <= 1.0)
+
+    def test_no_rows(self) -> None:
+        """Of a lap without a single row nothing is known but its lines."""
+        none = hand_made(np.array([]))
+        for begin_s, end_s in ((START_S, START_S + 30), (math.nan, START_S + 30), (START_S, math.nan)):
+            made = figures(none, begin_s, end_s, Boundaries(1000.0, (400.0,)), (START_S, START_S + 30), 1.0)
+            self.assertTrue(np.isnan(made.crossings[1]))
+            self.assertEqual(made.stress.tolist(), [0.0, 0.0])
+
     def test_unknown_way(self) -> None:
         """A lap whose readings are far from its length has a time, and no sectors that could be believed."""
         times = np.arange(0, 30, 0.1)
