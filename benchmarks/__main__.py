@@ -21,11 +21,12 @@ from benchmarks.longrows import long
 from benchmarks.micro import micro
 from benchmarks.scenarios import SCENARIOS
 from benchmarks.sectors import sectors
+from benchmarks.ticks import ticks
 
 
 def main() -> None:
     """Run what was asked for and print it."""
-    known = {**SCENARIOS, "long": long, "micro": micro, "forecast": forecast, "sectors": sectors}
+    known = {**SCENARIOS, "long": long, "micro": micro, "forecast": forecast, "sectors": sectors, "ticks": ticks}
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     names = [*known, "accuracy"]
     parser.add_argument("scenarios", nargs="*", metavar="scenario", help=f"of {', '.join(names)}; all by default")
