@@ -102,7 +102,8 @@ def main() -> None:
             reactor.stop()
 
     reactor.callWhenRunning(service.startService)
-    LoopingCall(publish).start(_STEP_S, now=False).addErrback(lambda failure: (failure.printTraceback(), reactor.stop()))
+    publishing = LoopingCall(publish).start(_STEP_S, now=False)
+    publishing.addErrback(lambda failure: (failure.printTraceback(), reactor.stop()))
     reactor.callLater(seconds + 10, reactor.stop)
     reactor.run()
     own = resource.getrusage(resource.RUSAGE_SELF)

@@ -105,14 +105,16 @@ class TablesTests(SynchronousTestCase):
     """What the tables of a race have in them."""
 
     def test_sheet(self) -> None:
-        """Laps by car, oldest first; what they come to; the track; and the score."""
+        """Laps, oldest first; what they come to; the track; and the score."""
         made = real_race(150.0)
         book = analysis(in_parts(made.rows, 999), made.numbers, made.race.track).book
         chassis = sorted(made.numbers)
         self.assertEqual(
-            [(row["chassis"], row["lap"]) for row in book.laps()],
+            sorted((row["chassis"], row["lap"]) for row in book.laps()),
             [(car, lap) for car in chassis for lap in (1, 2, 3, 4)],
         )
+        starts = [row["start"] for row in book.laps()]
+        self.assertEqual(starts, sorted(starts))
         self.assertEqual([row["lap"] for row in book.laps(chassis[1], SHORTWAY_NAME)], [1, 2, 3, 4])
         self.assertEqual(book.laps(track="elsewhere"), [])
         for summary in book.cars():
