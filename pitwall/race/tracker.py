@@ -204,6 +204,9 @@ class Tracker(Struct):
                 self._take(sample, now, length_m)
                 place.speed_at_s = sample.time_s
                 taken = index + 1
+            elif sample.time_s == place.speed_at_s:
+                self._take(sample, place.speed_m_s, length_m)
+                taken = index + 1
             elif not sample.time_s - place.speed_at_s <= HOLE_S:
                 if sample.time_s - place.speed_at_s > LONGEST_HOLE_S:
                     place.speed_m_s = _NAN
