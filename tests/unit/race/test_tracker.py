@@ -306,6 +306,23 @@ class MemoryTests(SynchronousTestCase):
             tracker.take([sample for sample in samples if sample.time_s > at_s], 1000.0)
             self.assertEqual(tracker, straight)
 
+    def test_back_behind_an_assumed_line(self) -> None:
+        """A line at which nothing was reset is forgotten with the place from which it was told."""
+        times = np.arange(0, 60, 0.5)
+        way = 960 + 2 * times
+        rows = hand_made(times, lapdist_m=way, speed_kmh=7.2)
+        samples = list(map(Sample, *(rows[name].tolist() for name in ("time_s", "lap", "lapdist_m", "speed_kmh"))))
+        straight = Tracker()
+        straight.take(samples, 1000.0)
+        self.assertEqual([line.by for line in straight.lines], ["length"])
+        for back_s in (10.0, 25.0, 40.0, 55.0):
+            tracker = Tracker()
+            tracker.take(samples, 1000.0)
+            at_s = tracker.go_back(START_S + back_s)
+            tracker.take([sample for sample in samples if sample.time_s > at_s], 1000.0)
+            self.assertEqual([line.number for line in tracker.lines], [1])
+            self.assertEqual(tracker.place, straight.place)
+
     def test_one_by_one(self) -> None:
         """Points taken one by one lead to the same as all at once, whichever channels each has."""
         times = np.arange(0, 80, 0.05)
