@@ -1,7 +1,7 @@
 """
 Measure PitWall: ``python -m benchmarks [--quick] [scenario …]``, all of them by default.
 
-They are idle, race, udp, fanout, http, long, slow, micro, forecast, sectors and accuracy.
+They are idle, race, udp, fanout, http, long, slow, micro, forecast, sectors, ticks and accuracy.
 Starts servers of its own on loopback ports, one after the other, and prints a table;
 ``accuracy`` prints tables of its own, with what each figure is wanted to be. Figures of
 one run compare with one another; those of two machines, or of two hours on a shared one,
@@ -21,11 +21,12 @@ from benchmarks.longrows import long
 from benchmarks.micro import micro
 from benchmarks.scenarios import SCENARIOS
 from benchmarks.sectors import sectors
+from benchmarks.ticks import ticks
 
 
 def main() -> None:
     """Run what was asked for and print it."""
-    known = {**SCENARIOS, "long": long, "micro": micro, "forecast": forecast, "sectors": sectors}
+    known = {**SCENARIOS, "long": long, "micro": micro, "forecast": forecast, "sectors": sectors, "ticks": ticks}
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     names = [*known, "accuracy"]
     parser.add_argument("scenarios", nargs="*", metavar="scenario", help=f"of {', '.join(names)}; all by default")

@@ -3,8 +3,9 @@ Tracks: length and sectors, read from a track file.
 
 A track file is JSON: ``{"barber": {"total_m": 3674.7, "sectors": [{"name": "S1",
 "start_m": 0, "end_m": 1029.0}, …], "aliases": ["…"], "finish_line": [33.53267,
--86.61961]}, …}``, the last two where there are any. The packaged one holds the seven GR Cup circuits of 2025; its lengths are those of the official
-track maps (inches, converted).
+-86.61961]}, …}``, the last two where there are any. The packaged one holds the seven
+GR Cup circuits of 2025; its lengths are those of the official track maps (inches,
+converted).
 """
 
 from __future__ import annotations

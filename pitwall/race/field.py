@@ -26,7 +26,7 @@ CLOSING_OVER_S: Final = 5.0
 #: A car whose track's length is not known counts with the longest there is [m].
 LONGEST_LAP_M: Final = 30_000.0
 #: Cars keep their order while neither is further by more than this many deviations of what is known.
-STEADY: Final = 0.5
+STEADY: Final = 1.0
 
 
 class FieldCar:

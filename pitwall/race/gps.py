@@ -109,7 +109,8 @@ class Gps(Struct, array_like=True):
         The lap distance of positions, NaN for one that is not on the track; shape (n,) [m].
 
         Args:
-            east_m, north_m: of the origin; shape (n,) [m].
+            east_m: of the origin; shape (n,) [m].
+            north_m: of the origin; same shape [m].
         """
         line = np.array([self.east_m, self.north_m])
         ahead = np.roll(line, -1, axis=1) - line

@@ -293,6 +293,8 @@ def _path(way: Way, begin_s: float, end_s: float, length_m: float, read: Sequenc
     """How far into the lap each row is, in the track's metres, NaN where nothing tells it; shape (n,)."""
     times, distances, driven = way.readings(read[0], read[1]) if read else way.readings(math.inf, -math.inf)
     path: FloatArray
+    if not way.times.size:
+        return np.empty(0)
     if times.size and not way.timed:
         path = np.interp(way.times, times, distances)
     elif times.size:

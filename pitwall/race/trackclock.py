@@ -45,19 +45,21 @@ class TrackClock(Struct, array_like=True):
         Returns:
             What the clock shows after each; same shape.
         """
-        if len(self.cars) < 2:
-            self.cars = sorted({*self.cars, *np.unique(cars)[:2].tolist()})[:2]
         if math.isnan(self.now_s):
             self.now_s = float(times[0])
         shown = np.maximum.accumulate(np.concatenate(([self.now_s], times)))
         if self.ahead or np.max(np.diff(shown)) > AHEAD_S:
             return self._carefully(cars.tolist(), times.tolist())
+        if len(self.cars) < 2:
+            self.cars = sorted({*self.cars, *np.unique(cars)[:2].tolist()})[:2]
         self.now_s = float(shown[-1])
         return shown[1:]
 
     def _carefully(self, cars: Sequence[int], times: Sequence[float]) -> NDArray[np.float64]:
         shown = []
         for car, time_s in zip(cars, times, strict=True):
+            if len(self.cars) < 2 and car not in self.cars:
+                self.cars = sorted([*self.cars, car])
             if time_s > self.now_s + AHEAD_S and len(self.cars) > 1:
                 since_s, last_s = self.ahead.get(car, (time_s, time_s))
                 if not last_s - AHEAD_S <= time_s <= last_s + AHEAD_S:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from twisted.trial.unittest import SynchronousTestCase
 
 from pitwall.model.channels import CORE
-from pitwall.rows import ROW, RowReader, SharedRows, channels_of, columns_of, pack_rows
+from pitwall.model.row import ROW
+from pitwall.rows import RowReader, SharedRows, channels_of, columns_of, pack_rows
 from pitwall.rows import numbered as with_numbers
 from pitwall.shared import shared_file
 from pitwall.wire.points import PointDecoder
@@ -34,7 +35,7 @@ class PackRowsTests(SynchronousTestCase):
 
     @given(st.lists(vendor_points(), min_size=1, max_size=6))
     def test_values(self, sent: list[Fields]) -> None:
-        """Each row has its point's number, car, time and channels, NaN where a channel was not sent."""
+        """Each row has its point's number, car, time, place and channels, NaN where one was not sent."""
         decoder = PointDecoder()
         for _ in range(3):  # some vendors' names are known by then: points of several kinds in one batch
             points = decoder.objects([encode(fields) for fields in sent], RECEIVED_AT).points
@@ -43,7 +44,11 @@ class PackRowsTests(SynchronousTestCase):
         self.assertEqual(rows["seq"].tolist(), list(range(41, 41 + len(sent))))
         self.assertEqual(rows["car"].tolist(), list(range(7, 7 + len(sent))))
         for row, point, fields in zip(rows, points, sent, strict=True):
-            self.assertEqual(row["time_s"], point.time_s())
+            self.assertEqual((row["time_s"], row["meta_s"]), (point.time_s(), point.time_s()))
+            # Nothing is known of the car's clock here.
+            self.assertEqual((row["clock"], row["shift_s"], row["clock_sigma_s"]), (0, 0.0, 0.0))
+            for column, name in (("latitude", "VBOX_Lat_Min"), ("longitude", "VBOX_Long_Minutes")):
+                np.testing.assert_equal(row[column], np.float64(fields.get(name, np.nan)))
             for channel in CORE:
                 np.testing.assert_equal(row[channel.name], np.float32(fields.get(channel.name, np.nan)))
 

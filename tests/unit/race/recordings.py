@@ -68,8 +68,8 @@ def field_of(cars: Sequence[Rows]) -> Rows:
 
 def in_order(rows: Rows, came_s: Any = None) -> Rows:
     """A copy of rows in the order in which they came, by default that of their times, and so numbered."""
-    order = np.argsort(rows["meta_s"] if came_s is None else came_s, kind="stable")
-    return numbered(rows[order], 1)
+    ordered: Rows = rows[np.argsort(rows["meta_s"] if came_s is None else came_s, kind="stable")]
+    return numbered(ordered, 1)
 
 
 def in_ticks(rows: Rows, tick_s: float) -> Iterator[Rows]:
@@ -92,7 +92,8 @@ class Recording(NamedTuple):
 
     def of(self, chassis: str) -> Rows:
         """The rows of one car."""
-        return self.rows[self.rows["car"] == self.numbers[chassis]]
+        rows: Rows = self.rows[self.rows["car"] == self.numbers[chassis]]
+        return rows
 
 
 @cache
@@ -125,6 +126,11 @@ class Computed(NamedTuple):
     def times(self) -> list[float | None]:
         """Their times [s]."""
         return [lap.time_s for lap in self.car.laps]
+
+
+def check_times(found: Iterable[float | None], wanted: Iterable[float], within_s: float) -> None:
+    """Each time is known, and as it should be."""
+    np.testing.assert_allclose(np.array([*found], float), np.array([*wanted], float), rtol=0, atol=within_s)
 
 
 def compute(rows: Rows | Iterable[Rows], track: Track | None, tick_s: float = 0.6) -> Computed:

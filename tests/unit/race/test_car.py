@@ -18,6 +18,7 @@ from pitwall.race.buffer import MOST_ROWS
 from pitwall.race.car import Car, Stored
 from pitwall.race.report import car_report, car_tick
 from pitwall.race.tracker import KEPT_S
+from pitwall.rows import numbered
 from pitwall.sim import Faults
 from tests.unit.race.recordings import (
     SHORT,
@@ -29,7 +30,6 @@ from tests.unit.race.recordings import (
     covered_m,
     hand_made,
     in_parts,
-    numbered,
     recording,
 )
 
@@ -109,7 +109,7 @@ class SettleTests(SynchronousTestCase):
         self.assertEqual(car.tick(final=True), [])
 
     def test_late_points(self) -> None:
-        """Late points of a lap that was told have it told again, as it then is; and a lap that stays as it was is not."""
+        """Late points of a lap that was told have it told again, as it then is, and no other."""
         late = np.abs(self.rows["time_s"] - self.rows["time_s"][0] - 40.0) < 3.0
         car = Car(SHORT)
         changes = []
@@ -222,7 +222,7 @@ class MemoryTests(SynchronousTestCase):
         self.check_size(car, 2)
 
     def test_standing_in_a_late_lap(self) -> None:
-        """Of one that stops for an hour in the middle of a lap, and then drives on: the lap has no time, the next has."""
+        """Of one that stops for an hour in the middle of a lap, and then drives on."""
         times = np.arange(0, 3_800, 0.5)
         way = 30 * np.where(times < 50, times, np.maximum(times - 3600, 50))
         car = Car(SHORT)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from twisted.trial.unittest import SynchronousTestCase
 
-from pitwall.race.series import crossing_time, held, or_zero
+from pitwall.race.series import held, or_zero
 
 NAN = float("nan")
 
@@ -23,11 +23,3 @@ class SeriesTests(SynchronousTestCase):
     def test_or_zero(self) -> None:
         """What was never there counts as nothing."""
         self.assertEqual(or_zero(np.array([NAN, -1.5])).tolist(), [0.0, -1.5])
-
-    def test_crossing(self) -> None:
-        """A boundary between two samples was crossed between them, in proportion; a standing car crosses nothing."""
-        distance, time_s = np.array([0.0, 10.0, 10.0, 30.0]), np.array([100.0, 101.0, 102.0, 103.0])
-        self.assertEqual(crossing_time(distance, time_s, 2.5), (100.25, 1))
-        self.assertEqual(crossing_time(distance, time_s, 10.0), (101.0, 1))
-        self.assertEqual(crossing_time(distance, time_s, 20.0), (102.5, 3))
-        self.assertEqual(crossing_time(distance, time_s, 0.0), (100.0, 1))

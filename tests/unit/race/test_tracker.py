@@ -9,6 +9,7 @@ import numpy as np
 from twisted.trial.unittest import SynchronousTestCase
 
 from pitwall.race.tracker import LATE_S, Sample, Tracker
+from pitwall.rows import numbered
 from pitwall.sim import Faults
 from tests.unit.race.recordings import (
     SHORT,
@@ -21,7 +22,6 @@ from tests.unit.race.recordings import (
     hand_made,
     in_parts,
     in_ticks,
-    numbered,
     recording,
 )
 
@@ -211,7 +211,7 @@ class FaultTests(SynchronousTestCase):
         np.testing.assert_allclose([shown["0"], shown["1"]], [13.333, 20.0], atol=0.002)
 
     def test_long_hole_in_a_lap(self) -> None:
-        """A car that is not heard for some seconds between two lines has that lap's time; what is in the hole is not known."""
+        """A car that is not heard for some seconds between two lines has that lap's time all the same."""
         seen = np.abs(self.times - 41.0) > 4.0
         car = self.laps_of(self.times[seen], self.distances[seen])
         self.check_laps(car, 0.002, ("estimated",))
