@@ -44,6 +44,10 @@ _MOVING_M_S: Final = 8.0
 #: The lap number rises at the line, so far at most from where the lap distance says it is [s].
 _RISE_S: Final = 0.2
 _G: Final = 9.80665
+#: Speed alone tells the way while its samples are no further apart; recorded laps have holes of two seconds [s].
+_SPEED_HOLE_S: Final = 2.1
+#: Lap distances that scatter by more around what speed says are worse than that; recorded ones do, by 2 to 4 [m].
+_SCATTER_M: Final = 1.5
 _NAN = math.nan
 
 
@@ -100,6 +104,14 @@ class Way:
         self.times = rows["time_s"].astype(float)
         self.driven = _driven(self.times, rows["speed_kmh"])
         self.timed = bool(self.driven.size and self.driven[-1] > self.driven[0])
+
+    def speaks(self, begin_s: float, end_s: float) -> bool:
+        """Whether the speed is known from one moment to another, without a hole that matters."""
+        known = self.times[np.isfinite(self.rows["speed_kmh"])]
+        around = known[(known > begin_s - _SPEED_HOLE_S) & (known < end_s + _SPEED_HOLE_S)]
+        if around.size < 2 or around[0] > begin_s or around[-1] < end_s:
+            return False
+        return bool(np.diff(around).max() <= _SPEED_HOLE_S)
 
     def readings(self, after_s: float, until_s: float) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Time, distance and what was driven of the lap distances read in a span of time, its ends included."""
@@ -198,6 +210,10 @@ def figures(
         lap = path[(times > begin_s) & (times < end_s)]
         if lap.size and abs(float(lap[-1]) / bounds.length_m - 1) > LENGTH_OFF:
             path = np.full_like(path, _NAN)  # not the lap's way: its boundaries can't be told
+        elif read and way.speaks(begin_s, end_s):
+            by_speed = _path(way, begin_s, end_s, bounds.length_m, (), scale)
+            if _scatter_m(way, by_speed, read, scale) > _SCATTER_M:
+                path = by_speed
     # The lines are at their times, whatever the way says there.
     inside = np.ones(times.size, np.bool_)
     if begun:
@@ -294,6 +310,15 @@ def _path(way: Way, begin_s: float, end_s: float, length_m: float, read: Sequenc
         path = way.driven - begun
     path *= scale
     return path
+
+
+def _scatter_m(way: Way, path: FloatArray, read: Sequence[float], scale: float) -> float:
+    """How far lap distances lie from a way, but for what they have in common, as a standard deviation [m]."""
+    times, distances, _ = way.readings(read[0], read[1])
+    if not times.size or np.isnan(path).any():
+        return 0.0
+    off_m = scale * distances - np.interp(times, way.times, path)
+    return float(np.std(off_m))
 
 
 def _averaged(times: FloatArray, offsets: FloatArray) -> FloatArray:

@@ -91,3 +91,17 @@ class LineTests(SynchronousTestCase):
         (lap,) = (change.lap for change in car.tick(final=True) if change.lap.number == 3)
         assert lap.time_s is not None
         self.assertApproximates(lap.time_s, 25.0, 0.041)
+
+    def test_old_readings_in_a_lap(self) -> None:
+        """Where the lap distance is old by more or less, the speed tells where the sectors end."""
+        times_s = np.arange(0.0, 70.0, 0.04) + 0.03
+        rows = driven(times_s)
+        age_s = 0.1 + 0.1 * (np.arange(times_s.size) // 5 % 2)
+        rows["lapdist_m"] = (rows["lapdist_m"] - age_s * SPEED_M_S) % SHORT.total_m
+        rows["lapdist_m"][np.arange(times_s.size) % 5 != 0] = np.nan
+        car = Car(SHORT)
+        car.take(rows)
+        (lap,) = (change.lap for change in car.tick(final=True) if change.lap.number == 3)
+        for time_s, wanted_s in zip(lap.sectors_s, (10.0, 15.0), strict=True):
+            assert time_s is not None
+            self.assertApproximates(time_s, wanted_s, 0.041)
