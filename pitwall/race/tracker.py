@@ -208,10 +208,9 @@ class Tracker(Struct):
                 self._take(sample, place.speed_m_s, length_m)
                 taken = index + 1
             elif not sample.time_s - place.speed_at_s <= HOLE_S:
-                if sample.time_s - place.speed_at_s > LONGEST_HOLE_S:
-                    place.speed_m_s = _NAN
+                held = place.speed_m_s if sample.time_s - place.speed_at_s <= LONGEST_HOLE_S else _NAN
                 for waiting in samples[taken : index + 1]:
-                    self._take(waiting, place.speed_m_s, length_m)
+                    self._take(waiting, held, length_m)
                 taken = index + 1
         return taken
 
