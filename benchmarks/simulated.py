@@ -208,9 +208,9 @@ def _with_gaps(race: Race, seconds: float) -> tuple[Analysis, Gaps]:
             inside.append(abs(error_s) <= 1.64 * gap["gapSigmaSeconds"])
 
     analysis = analysed(race, recorded(race.points(0, seconds)), packaged_tracks(), look)
-    held, *orders = (100 * float(np.mean(each)) for each in (inside, strict, ahead, apart, places))
+    held, right, near, clear, placed = (100 * float(np.mean(each)) for each in (inside, strict, ahead, apart, places))
     close = 100 * (1 - len(apart) / len(strict))
-    return analysis, Gaps(np.array(errors_s), held, 100 * unknown / wanted, *orders, close)
+    return analysis, Gaps(np.array(errors_s), held, 100 * unknown / wanted, right, near, clear, placed, close)
 
 
 def _lap_errors(race: Race, analysis: Analysis) -> tuple[FloatArray, FloatArray]:
