@@ -24,7 +24,7 @@ from pitwall.race.gps import Gps
 from pitwall.race.intake import Intake, Sorted
 from pitwall.race.lap import Lap
 from pitwall.race.laptimer import AFTER_LINE_S, MARGIN_S, Boundaries, Figures, LineTime, Way, figures, line_time
-from pitwall.race.tracker import KEPT_S, REOPEN_S, Line, Sample, Tracker, driven_scale
+from pitwall.race.tracker import KEPT_S, LONGEST_HOLE_S, REOPEN_S, Line, Sample, Tracker, driven_scale
 
 Rows = NDArray[np.void]
 
@@ -430,7 +430,7 @@ class Car:
             (first.after_s, last.before_s),
             self._scale(last, own_m),
         )
-        cut = self.buffer.kept_from_s > first.before_s - MARGIN_S
+        cut = self.buffer.kept_from_s > first.before_s - MARGIN_S or _lacks(inside)
         estimated = began.estimated or ended.estimated or made.estimated or not timed or clocks.size > 1 or cut
         if timed and last.number >= self._settled:
             self._offsets_g = made.offsets_g
@@ -518,3 +518,9 @@ def _speed_at(rows: Rows, time_s: float) -> float | None:
 def _whole(row: np.void) -> bool:
     """Whether a row has both what a place is told from and how fast the car was."""
     return bool(row["lapdist_m"] == row["lapdist_m"] and row["speed_kmh"] == row["speed_kmh"])
+
+
+def _lacks(rows: Rows) -> bool:
+    """Whether a part of a lap is missing, of a car that tells how fast it is."""
+    spans = np.diff(rows["time_s"])
+    return bool(spans.size and spans.max() > LONGEST_HOLE_S and np.isfinite(rows["speed_kmh"]).any())

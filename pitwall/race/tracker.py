@@ -204,6 +204,9 @@ class Tracker(Struct):
                 self._take(sample, now, length_m)
                 place.speed_at_s = sample.time_s
                 taken = index + 1
+            elif sample.time_s == place.speed_at_s:
+                self._take(sample, place.speed_m_s, length_m)
+                taken = index + 1
             elif not sample.time_s - place.speed_at_s <= HOLE_S:
                 if sample.time_s - place.speed_at_s > LONGEST_HOLE_S:
                     place.speed_m_s = _NAN
@@ -224,7 +227,8 @@ class Tracker(Struct):
         at_s = self.place.time_s
         if math.isnan(at_s):
             at_s = -math.inf
-        while self.lines and self.lines[-1].after_s > at_s:
+        # One that nothing was reset at may lie before the place from which it was not known yet.
+        while self.lines and (self.lines[-1].after_s > at_s or self.lines[-1].number > self.place.lines):
             self.lines.pop()
         while self.trace and self.trace[-1][0] > at_s:
             self.trace.pop()

@@ -44,12 +44,13 @@ class HoleTests(SynchronousTestCase):
         self.assertEqual(sum(lap.clean for lap in laps), 4)
 
     def test_part_of_a_lap(self) -> None:
-        """A hole too short to go round leaves the lap's time known."""
+        """A hole too short to go round leaves the lap's time known; over 5 s of it, not all of its figures."""
         laps = self.laps(60.0, 66.0)
         self.assertEqual(len(laps), 7)
         for lap in laps:
             assert lap.time_s is not None
             self.assertApproximates(lap.time_s, 25.0, 0.002)
+        self.assertEqual([lap.number for lap in laps if "estimated" in lap.marks], [4])
 
 
 class TraceTests(SynchronousTestCase):

@@ -16,6 +16,7 @@ from tests.unit.race.recordings import (
     START_S,
     Computed,
     Recording,
+    check_times,
     compute,
     compute_race,
     covered_m,
@@ -305,6 +306,23 @@ class MemoryTests(SynchronousTestCase):
             tracker.take([sample for sample in samples if sample.time_s > at_s], 1000.0)
             self.assertEqual(tracker, straight)
 
+    def test_back_behind_an_assumed_line(self) -> None:
+        """A line at which nothing was reset is forgotten with the place from which it was told."""
+        times = np.arange(0, 60, 0.5)
+        way = 960 + 2 * times
+        rows = hand_made(times, lapdist_m=way, speed_kmh=7.2)
+        samples = list(map(Sample, *(rows[name].tolist() for name in ("time_s", "lap", "lapdist_m", "speed_kmh"))))
+        straight = Tracker()
+        straight.take(samples, 1000.0)
+        self.assertEqual([line.by for line in straight.lines], ["length"])
+        for back_s in (10.0, 25.0, 40.0, 55.0):
+            tracker = Tracker()
+            tracker.take(samples, 1000.0)
+            at_s = tracker.go_back(START_S + back_s)
+            tracker.take([sample for sample in samples if sample.time_s > at_s], 1000.0)
+            self.assertEqual([line.number for line in tracker.lines], [1])
+            self.assertEqual(tracker.place, straight.place)
+
     def test_one_by_one(self) -> None:
         """Points taken one by one lead to the same as all at once, whichever channels each has."""
         times = np.arange(0, 80, 0.05)
@@ -325,6 +343,25 @@ class MemoryTests(SynchronousTestCase):
         self.assertEqual(one_by_one, at_once)
         self.assertEqual(len(samples) - taken, len(waiting))
         self.assertLess(len(waiting), 5)
+
+    def test_same_moment(self) -> None:
+        """Channels of one moment that come as points of their own, in any order and any batches."""
+        times = np.repeat(np.arange(0, 80, 0.2), 2)
+        for speed_first in (False, True):
+            is_speed = (np.arange(times.size) % 2 == 0) == speed_first
+            rows = hand_made(
+                times,
+                lapdist_m=np.where(is_speed, np.nan, 30 * times % 1000),
+                speed_kmh=np.where(is_speed, 108, np.nan),
+                accx_can=1,
+            )
+            at_once = compute(rows, SHORT, math.inf)
+            check_times(at_once.times, [33.333], 0.0011)
+            for length in (1, 3):
+                parts = compute(in_parts(rows, length), SHORT)
+                self.assertEqual(parts.car.tracker, at_once.car.tracker)
+                self.assertEqual(parts.laps, at_once.laps)
+                self.assertEqual(parts.result["perSectorStress"], at_once.result["perSectorStress"])
 
     def test_two_minutes(self) -> None:
         """What is remembered of a car reaches back far enough for the latest point that is taken in."""
