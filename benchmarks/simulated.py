@@ -50,6 +50,7 @@ class Gaps(NamedTuple):
     ahead: float
     apart: float
     places: float
+    close: float
 
 
 def recorded(points: Sequence[dict[str, Any]]) -> Recorded:
@@ -96,7 +97,8 @@ def of_noise(quick: bool) -> list[Check]:
         Check("gaps not known [%]", gaps.unknown),
         Check("instants at which all positions are the true ones [%]", gaps.strict, "≥", 99.5),
         Check(f"instants at which none is ahead of one truly {AHEAD_M:g} m ahead [%]", gaps.ahead, "≥", 99.5),
-        Check(f"the same where no two cars are within {AHEAD_M:g} m: all positions right [%]", gaps.apart),
+        Check(f"instants at which no two cars are within {AHEAD_M:g} m: all positions right at [%]", gaps.apart),
+        Check(f"instants at which two cars are within {AHEAD_M:g} m [%]", gaps.close),
         Check("positions that are the true ones [%]", gaps.places),
     ]
 
@@ -206,8 +208,9 @@ def _with_gaps(race: Race, seconds: float) -> tuple[Analysis, Gaps]:
             inside.append(abs(error_s) <= 1.64 * gap["gapSigmaSeconds"])
 
     analysis = analysed(race, recorded(race.points(0, seconds)), packaged_tracks(), look)
-    held, *orders = (100 * float(np.mean(each)) for each in (inside, strict, ahead, apart, places))
-    return analysis, Gaps(np.array(errors_s), held, 100 * unknown / wanted, *orders)
+    held, right, near, clear, placed = (100 * float(np.mean(each)) for each in (inside, strict, ahead, apart, places))
+    close = 100 * (1 - len(apart) / len(strict))
+    return analysis, Gaps(np.array(errors_s), held, 100 * unknown / wanted, right, near, clear, placed, close)
 
 
 def _lap_errors(race: Race, analysis: Analysis) -> tuple[FloatArray, FloatArray]:

@@ -122,7 +122,8 @@ class ScoreTests(SynchronousTestCase):
             own = [point for point in points() if point["chassis"] == chassis]
             names.append(self.write(f"car{index}.csv", wide(own)))
         self.assertEqual(self.told(*names)["races"], whole["races"])
-        mixed = sorted(points()[::-1], key=lambda point: str(point["chassis"]))
+        newest_first = points()[::-1]
+        mixed = sorted(newest_first, key=lambda point: str(point["chassis"]))
         self.assertEqual(self.told(self.write("mixed.csv", wide(mixed)))["races"], whole["races"])
 
     def test_score(self) -> None:
