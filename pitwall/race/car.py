@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from typing import Final
 
 import numpy as np
 from msgspec import Struct
