@@ -162,7 +162,7 @@ class TruthTests(SynchronousTestCase):
         faults = Faults(lapdist_noise_m=0.5)
         for rates in ({"rate_hz": 22}, {"real_rates": True}):
             for track in ("barber", SHORTWAY):
-                self.check_gaps(recording(150, cars=8, track=track, seed=3, faults=faults, **rates), 0.015, 1.0)
+                self.check_gaps(recording(130, cars=6, track=track, seed=3, faults=faults, **rates), 0.015, 1.0)
 
     def test_clocks_apart(self) -> None:
         """Within 40 ms where the clocks are days apart, and points come in bursts of 0.6 s and so are stamped."""
