@@ -24,16 +24,13 @@ from pitwall.race.gps import Gps
 from pitwall.race.intake import Intake, Sorted
 from pitwall.race.lap import Lap
 from pitwall.race.laptimer import AFTER_LINE_S, MARGIN_S, Boundaries, Figures, LineTime, Way, figures, line_time
+from pitwall.race.pits import pit_marks, speed_at
 from pitwall.race.tracker import KEPT_S, LONGEST_HOLE_S, REOPEN_S, Line, Sample, Tracker, driven_scale
 
 Rows = NDArray[np.void]
 
-#: A car that goes through the pits crosses the line at less than this share of its usual speed there.
-_PIT_SPEED: Final = 0.6
-_PIT_KMH: Final = 75.0
 #: A car's last row is believed when it is no further from the one before [s].
 _LONGEST_SILENCE_S: Final = 600.0
-_SLOW_START_KMH: Final = 5.0
 _NAN = math.nan
 
 
@@ -440,7 +437,7 @@ class Car:
         marks = []
         if number == 1 and self.tracker.place.on_grid:
             marks.append("first")
-        marks += self._pit_marks(first, last, inside, [known[each] for each in sorted(known) if each < number])
+        marks += pit_marks(self.buffer, first, last, inside, [known[each] for each in sorted(known) if each < number])
         if estimated:
             marks.append("estimated")
         start_s = began.time_s if math.isfinite(began.time_s) else first.after_s
@@ -455,7 +452,7 @@ class Car:
             _spans(made.minis) if whole else (None,) * (made.minis.size - 1),
             tuple(round(float(each), 3) for each in made.stress),
             round(last.read_m, 2) if math.isfinite(last.read_m) else None,
-            _speed_at(rows, last.after_s),
+            speed_at(rows, last.after_s),
             int(inside["seq"].min()) if inside.size else 0,
             int(inside["seq"].max()) if inside.size else 0,
             tuple(marks),
@@ -472,47 +469,11 @@ class Car:
             scale = length_m / float(end_m - begun_m)
             self._gps.learn(rows[inside], (way.driven[inside] - begun_m) * scale, length_m)
 
-    def _pit_marks(self, first: Line, last: Line, inside: Rows, before: list[Lap]) -> list[str]:
-        """Whether a lap began or ended in the pits, by the speed at the line."""
-        usual = [
-            lap.line_kmh
-            for lap in before[-10:]
-            if lap.line_kmh is not None and not {"in", "estimated"}.intersection(lap.marks)
-        ]
-        if not usual:
-            return []
-        least_kmh = min(_PIT_SPEED * float(np.median(usual)), _PIT_KMH)
-        rows = self.buffer
-        start_kmh = _speed_at(rows.between(first.before_s - MARGIN_S, first.after_s + AFTER_LINE_S), first.after_s)
-        end_kmh = _speed_at(rows.between(last.before_s - MARGIN_S, last.after_s + AFTER_LINE_S), last.after_s)
-        speeds = inside["speed_kmh"][np.isfinite(inside["speed_kmh"])]
-        if not speeds.size:
-            return []
-        marks = []
-        if start_kmh is not None and start_kmh < least_kmh:
-            stood = float(speeds[: max(speeds.size // 4, 1)].min()) < _SLOW_START_KMH
-            if stood or "in" in before[-1].marks:
-                marks.append("out")
-        if end_kmh is not None and end_kmh < least_kmh:
-            # Behind the safety car all of the lap is slow.
-            early = float(np.mean(speeds[: max(int(0.8 * speeds.size), 1)]))
-            if early > 1.3 * end_kmh:
-                marks.append("in")
-        return marks
-
 
 def _spans(moments: NDArray[np.float64]) -> tuple[float | None, ...]:
     """From each moment to the next, in whole milliseconds; None where one is not known."""
     spans = np.diff(np.round(moments * 1000)).tolist()
     return tuple(span / 1000 if math.isfinite(span) else None for span in spans)
-
-
-def _speed_at(rows: Rows, time_s: float) -> float | None:
-    """The speed sent nearest to a moment [km/h]; None where none was sent."""
-    known = rows[np.isfinite(rows["speed_kmh"])]
-    if not known.size:
-        return None
-    return round(float(known["speed_kmh"][np.argmin(np.abs(known["time_s"] - time_s))]), 1)
 
 
 def _whole(row: np.void) -> bool:

@@ -43,6 +43,9 @@ _MOST_OFFSET_G: Final = 0.3
 _MOVING_M_S: Final = 8.0
 #: The lap number rises at the line, so far at most from where the lap distance says it is [s].
 _RISE_S: Final = 0.2
+#: Rows stamped on arrival come all within so long [s], and the speed over the hole is off by such a share.
+_BURST_S: Final = 0.3
+_BURST_SHARE: Final = 0.1
 _G: Final = 9.80665
 #: Speed alone tells the way while its samples are no further apart; recorded laps have holes of two seconds [s].
 _SPEED_HOLE_S: Final = 2.1
@@ -148,6 +151,8 @@ def line_time(rows: Rows, line: Line) -> LineTime:
         if -offset_m < way.driven[0]:
             return LineTime(_to_ms(line.before_s), True)
         at_s = float(np.interp(-offset_m, way.driven, way.times))
+        if line.hole_s > HOLE_S:
+            at_s = _in_burst(way, line, at_s)
     else:
         before = way.readings(line.before_s, line.before_s)[1]
         to_line_m = line.length_m - float(before[-1]) if before.size and math.isfinite(line.length_m) else 0.0
@@ -160,6 +165,24 @@ def line_time(rows: Rows, line: Line) -> LineTime:
         if abs(by_number_s - at_s) <= _RISE_S:
             return LineTime(_to_ms(by_number_s), estimated)
     return LineTime(_to_ms(min(max(at_s, line.before_s), line.after_s)), estimated)
+
+
+def _in_burst(way: Way, line: Line, at_s: float) -> float:
+    """
+    When a line in a hole was crossed, where the rows after the hole came all at once.
+
+    Their times are of their arrival, and the speed integrated over the hole is not the way
+    between two rows. The way is shared out evenly over the hole then.
+    """
+    _, before, driven_before = way.readings(line.before_s - MARGIN_S, line.before_s)
+    times, after, driven_after = way.readings(line.after_s, line.after_s + _BURST_S)
+    if not (before.size and after.size and math.isfinite(line.length_m)):
+        return at_s
+    to_line_m, beyond_m = max(line.length_m - float(before[-1]), 0.0), max(float(after[-1]), 0.0)
+    gone_m = to_line_m + beyond_m
+    if gone_m <= 0 or abs(float(driven_after[-1] - driven_before[-1]) - gone_m) < _BURST_SHARE * gone_m:
+        return at_s
+    return line.before_s + to_line_m / gone_m * (float(times[-1]) - line.before_s)
 
 
 def _lap_rise(rows: Rows, line: Line) -> tuple[float, float] | None:

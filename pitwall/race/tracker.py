@@ -129,6 +129,9 @@ class Place(Struct, array_like=True):
     averaged: int = 0
     noise_m2: float = _NAN
     counted: int = 0
+    burst_m: float = 0.0
+    burst_from_s: float = _NAN
+    burst_at_s: float = -math.inf
     odd_m: float = _NAN
     odd: int = 0
     lines: int = 0
@@ -208,10 +211,9 @@ class Tracker(Struct):
                 self._take(sample, place.speed_m_s, length_m)
                 taken = index + 1
             elif not sample.time_s - place.speed_at_s <= HOLE_S:
-                if sample.time_s - place.speed_at_s > LONGEST_HOLE_S:
-                    place.speed_m_s = _NAN
+                held = place.speed_m_s if sample.time_s - place.speed_at_s <= LONGEST_HOLE_S else _NAN
                 for waiting in samples[taken : index + 1]:
-                    self._take(waiting, place.speed_m_s, length_m)
+                    self._take(waiting, held, length_m)
                 taken = index + 1
         return taken
 
@@ -337,10 +339,21 @@ class Tracker(Struct):
         if -usual_m <= off_m <= usual_m + unsure_m:
             if place.starved and hole_s * _FASTEST_M_S > own_m:
                 place.jumped = True  # within so long nothing was heard that it may have gone round
+            if hole_s > HOLE_S:
+                self._begin_burst(time_s, off_m)
             self._average(time_s, reading_m, off_m if unsure_m == 0.0 else math.inf)
             beyond_m = reading_m - place.counted * own_m - own_m * (1 + _BEYOND) - _BEYOND_M
             if beyond_m > 0:  # never where the length is not known
                 self._assume_line(time_s, beyond_m + own_m * _BEYOND + _BEYOND_M, own_m)
+            return
+        last_m = place.driven_at_reading_m + place.offset_m
+        if off_m < 0 and hole_s > HOLE_S and reading_m >= last_m - JUMP_M:
+            self._begin_burst(time_s, off_m)
+            self._put(time_s, reading_m)
+            return
+        if 0 < off_m <= usual_m + place.burst_m and time_s - place.burst_at_s <= HOLE_S:
+            place.burst_m -= off_m
+            self._put(time_s, reading_m)
             return
         if own_m == own_m:
             back_m = expected_m + unsure_m / 2 - reading_m
@@ -365,6 +378,15 @@ class Tracker(Struct):
             came = place.starved and 0 < off_m <= _FASTEST_M_S * hole_s < own_m
             place.jumped = place.jumped or not came
             place.counted = _laps_in(reading_m, own_m) if own_m == own_m else 0
+
+    def _begin_burst(self, time_s: float, off_m: float) -> None:
+        """
+        After a hole a car has not come as far as its speed says: rows stamped when they arrived, all at once.
+
+        What was driven in the hole comes in the moments after it.
+        """
+        place = self.place
+        place.burst_m, place.burst_from_s, place.burst_at_s = max(-off_m, 0.0), place.read_at_s, time_s
 
     def _put(self, time_s: float, reading_m: float) -> None:
         place = self.place
@@ -391,6 +413,8 @@ class Tracker(Struct):
         place = self.place
         laps = turns - place.counted
         before_s = place.read_at_s
+        if place.burst_m > 0 and time_s - place.burst_at_s <= HOLE_S:
+            before_s = place.burst_from_s
         if laps <= 0:
             # The line was taken to lie a little earlier than here.
             if not (self.lines and self.lines[-1].by == "length"):

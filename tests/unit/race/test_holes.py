@@ -53,6 +53,29 @@ class HoleTests(SynchronousTestCase):
         self.assertEqual([lap.number for lap in laps if "estimated" in lap.marks], [4])
 
 
+class BurstTests(SynchronousTestCase):
+    """Rows of a car without a clock of its own, stamped when they arrived, all at once after some seconds."""
+
+    def test_times(self) -> None:
+        """The laps are there, marked as estimated, and their times are much better than the bursts are long."""
+        driven_s = np.arange(0.0, 200.0, 0.1) + 0.03
+        rows = driven(driven_s)
+        # Each of 3.7 s, and within a few milliseconds.
+        burst = np.floor(driven_s / 3.7)
+        rows["time_s"] += (burst + 1) * 3.7 - driven_s + (driven_s % 3.7) / 1000
+        car = Car(SHORT)
+        changes = []
+        for start in range(0, len(rows), 37):
+            car.take(rows[start : start + 37])
+            changes += car.tick()
+        laps = {change.lap.number: change.lap for change in [*changes, *car.tick(final=True)]}
+        self.assertEqual(len(laps), 7)
+        for lap in laps.values():
+            assert lap.time_s is not None
+            self.assertIn("estimated", lap.marks)
+            self.assertApproximates(lap.time_s, 25.0, 0.3)
+
+
 class TraceTests(SynchronousTestCase):
     """Where a car was when, as it is told to those who compare cars."""
 

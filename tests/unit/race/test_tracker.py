@@ -306,6 +306,25 @@ class MemoryTests(SynchronousTestCase):
             tracker.take([sample for sample in samples if sample.time_s > at_s], 1000.0)
             self.assertEqual(tracker, straight)
 
+    def test_back_with_holes(self) -> None:
+        """So do points with holes of some seconds between them, and between their speeds."""
+        chance = np.random.default_rng(2)
+        times = np.cumsum(chance.choice([0.05, 0.1, 1.0, 3.0, 7.0], 400, p=[0.5, 0.3, 0.1, 0.05, 0.05]))
+        sent = chance.random((2, 400)) < 0.3
+        rows = hand_made(
+            times, lapdist_m=np.where(sent[0], 30 * times % 1000, np.nan), speed_kmh=np.where(sent[1], 108, np.nan)
+        )
+        samples = list(map(Sample, *(rows[name].tolist() for name in ("time_s", "lap", "lapdist_m", "speed_kmh"))))
+        straight = Tracker()
+        straight.take(samples, 1000.0)
+        for back_s in times[1::7].tolist():
+            tracker = Tracker()
+            tracker.take(samples, 1000.0)
+            at_s = tracker.go_back(START_S + back_s)
+            tracker.take([sample for sample in samples if sample.time_s > at_s], 1000.0)
+            self.assertEqual(tracker.place.driven_m, straight.place.driven_m)
+            self.assertEqual((tracker.lines, tracker.trace), (straight.lines, straight.trace))
+
     def test_back_behind_an_assumed_line(self) -> None:
         """A line at which nothing was reset is forgotten with the place from which it was told."""
         times = np.arange(0, 60, 0.5)
