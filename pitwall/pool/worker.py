@@ -33,6 +33,8 @@ CHECKPOINT_S = 2.0
 #: And at most so often that it takes this part of the time: a hundredth.
 CHECKPOINT_COST = 100
 _PR_SET_PDEATHSIG = 1
+#: The doors and the screens come first where there are not enough cores.
+_NICE = 5
 
 
 def partition_of(chassis: str, partitions: int) -> int:
@@ -145,6 +147,7 @@ class Worker(AMPChild):
     ) -> None:
         super().__init__()
         end_with(int(parent))
+        os.nice(_NICE)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process, which ends its workers
         known = parse_tracks(Path(tracks).read_bytes()) if tracks else packaged_tracks()
         store = CheckpointStore(checkpoints, int(partition), int(partitions))

@@ -11,8 +11,8 @@ from pitwall.model.row import ROW
 
 Rows = NDArray[np.void]
 
-#: The most rows kept of a car: eight minutes at the loggers' rate, three at the highest; 92 bytes each.
-MOST_ROWS: Final = 12_000
+#: The most rows kept of a car: six minutes at the loggers' rate, two at the highest; 88 bytes each.
+MOST_ROWS: Final = 8_000
 _FIRST_ROOM: Final = 256
 
 

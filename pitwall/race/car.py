@@ -149,6 +149,11 @@ class Car:
                 if not near.size:
                     return
             self._last_whole = _whole(near[-1])
+            kept = self.intake.worth(near["time_s"].tolist(), near["speed_kmh"].tolist())
+            if len(kept) < near.size:
+                near = near[kept]
+                if not near.size:
+                    return
             self.shift_s, self.clock_sigma_s = float(near["shift_s"][-1]), float(near["clock_sigma_s"][-1])
             if not self._tells_distance:
                 self._tells_distance = bool(np.isfinite(near["lapdist_m"]).any())

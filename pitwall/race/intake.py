@@ -14,6 +14,10 @@ from pitwall.race.tracker import LATE_S
 NEAR_S: Final = 2.0
 #: More rows a second than this say no more about a lap [s].
 FINEST_S: Final = 0.015
+#: Of a car that stands for longer a row this often will do [km/h, s, s].
+_STANDING_KMH: Final = 1.0
+_STOOD_S: Final = 60.0
+_STOOD_EVERY_S: Final = 0.5
 #: A row so far ahead of all others of its car is believed once the next one does not go back behind it [s].
 _AHEAD_S: Final = 10.0
 #: A car that sends nothing but rows from before for so long has had its clock put back, or begins again [s].
@@ -60,6 +64,8 @@ class Intake(Struct, array_like=True):
     back_to_s: float = math.nan
     back_rows: int = 0
     last_s: float = math.nan
+    stood_from_s: float = math.nan
+    stood_s: float = math.nan
 
     def sort(self, times: Sequence[float], known: Callable[[float, float], int]) -> Sorted:
         """
@@ -104,6 +110,27 @@ class Intake(Struct, array_like=True):
             else:
                 self.too_late += 1
         return Sorted(near, close, late, waits, anew)
+
+    def worth(self, times: Sequence[float], speeds_kmh: Sequence[float]) -> list[int]:
+        """
+        The indexes of the rows in time that are worth keeping: of a car that has stood for a minute few are.
+
+        Args:
+            times: of the rows, in the order in which they came [s].
+            speeds_kmh: at each of them, NaN where it was not sent.
+        """
+        kept = []
+        for index, (time_s, speed_kmh) in enumerate(zip(times, speeds_kmh, strict=True)):
+            if speed_kmh == speed_kmh:
+                if speed_kmh >= _STANDING_KMH:
+                    self.stood_from_s = math.nan
+                elif self.stood_from_s != self.stood_from_s:
+                    self.stood_from_s = self.stood_s = time_s
+            if time_s - self.stood_from_s > _STOOD_S and 0 <= time_s - self.stood_s < _STOOD_EVERY_S:
+                continue
+            self.stood_s = time_s
+            kept.append(index)
+        return kept
 
     def _goes_on_from_before(self, time_s: float) -> bool:
         """Whether rows from before have come for a while, one after the other, and none in time between them."""

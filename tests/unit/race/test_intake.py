@@ -115,3 +115,27 @@ class IntakeTests(SynchronousTestCase):
         """What is in time and what is late are far apart."""
         self.assertLess(10 * NEAR_S, LATE_S)
         self.assertTrue(math.isinf(Intake().newest_s))
+
+
+class StandingTests(SynchronousTestCase):
+    """Of a car that stands, few points are kept."""
+
+    def test_standing(self) -> None:
+        """After a minute one each half a second; from the moment it moves, all of them."""
+        intake = Intake()
+        times = [index / 20 for index in range(20 * 200)]
+        speeds = [0.0 if 20 <= time_s < 150 else 30.0 for time_s in times]
+        kept = [times[index] for index in intake.worth(times, speeds)]
+        self.assertEqual([time_s for time_s in kept if time_s <= 80], times[: 80 * 20 + 1])
+        self.assertApproximates(len([time_s for time_s in kept if 80 < time_s < 150]), 140, 3)
+        self.assertEqual([time_s for time_s in kept if time_s >= 150], times[150 * 20 :])
+
+    def test_cut(self) -> None:
+        """How they are cut makes no difference, nor does a speed that comes with every fifth point."""
+        times = [index / 23 for index in range(23 * 100)]
+        speeds = [0.0 if index % 5 == 0 else math.nan for index in range(len(times))]
+        at_once, one_by_one = Intake(), Intake()
+        found = [index for index in range(len(times)) if one_by_one.worth([times[index]], [speeds[index]])]
+        self.assertEqual(at_once.worth(times, speeds), found)
+        self.assertLess(len(found), 23 * 60 + 90)
+        self.assertEqual(msgspec.msgpack.encode(at_once), msgspec.msgpack.encode(one_by_one))
