@@ -54,7 +54,6 @@ class Stored(Struct, array_like=True):
     axes: Axes
     laps: list[Lap]
     settled: int
-    base: int | None
     shift_s: float
     clock_sigma_s: float
     changed_from_s: float
@@ -109,7 +108,6 @@ class Car:
         self.buffer = RowBuffer()
         self.laps: list[Lap] = []
         self.shift_s = self.clock_sigma_s = 0.0
-        self._base: int | None = None
         self._settled = 0
         self._late: list[Rows] = []
         self._back_to_s = self._changed_from_s = math.inf
@@ -231,13 +229,6 @@ class Car:
             return time_s if math.isfinite(time_s) else line.after_s
         return float(self.buffer.times[0]) if len(self.buffer) else math.inf
 
-    def lap_number(self, last: Line) -> int:
-        """The how many-th lap of the race ended at a line."""
-        if self._base is None:
-            # By its end the lap number has been looked at away from the line.
-            self._base = last.done - last.number
-        return last.number + self._base
-
     def store(self) -> Stored:
         """All that is remembered; what is read back goes on just the same."""
         return Stored(
@@ -251,7 +242,6 @@ class Car:
             self.axes,
             self.laps,
             self._settled,
-            self._base,
             self.shift_s,
             self.clock_sigma_s,
             self._changed_from_s,
@@ -272,7 +262,7 @@ class Car:
         self.points, self.last_seq, self.heard_s = stored.points, stored.last_seq, stored.heard_s
         self.clock, self.sessions = stored.clock, stored.sessions
         self.tracker, self.intake, self.axes = stored.tracker, stored.intake, stored.axes
-        self.laps, self._settled, self._base = stored.laps, stored.settled, stored.base
+        self.laps, self._settled = stored.laps, stored.settled
         self.shift_s, self.clock_sigma_s = stored.shift_s, stored.clock_sigma_s
         self._changed_from_s, self.told_s = stored.changed_from_s, stored.told_s
         self._reopened_s = stored.reopened_s
@@ -366,7 +356,7 @@ class Car:
             self._settled = max(self._settled, last.number)
         if changes:
             # A line that was not there after all takes its laps with it.
-            numbers = {self.lap_number(line) for line in lines[1:]}
+            numbers = {line.lap for line in lines[1:]}
             oldest = min(numbers, default=0)
             self.laps = [known[number] for number in sorted(known) if number in numbers or number < oldest][-60:]
         self._drop()
@@ -438,7 +428,7 @@ class Car:
             self._offsets_g = made.offsets_g
             if not self._tells_distance and not estimated:
                 self._learn_way(rows, began.time_s, ended.time_s)
-        number = self.lap_number(last)
+        number = last.lap
         marks = []
         if number == 1 and self.tracker.place.on_grid:
             marks.append("first")

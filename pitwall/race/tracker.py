@@ -86,7 +86,7 @@ class Line(Struct, array_like=True):
         sure: whether the last few agree on that.
         laps: how many laps ended there; more than one after a hole.
         whole: whether the lap that ended had no jump in it, and began at a line.
-        done: laps of the race done before the lap that begins, as far as could be told.
+        lap: the how many-th of the race ended there, as far as could be told; it rises from line to line.
     """
 
     number: int
@@ -98,7 +98,7 @@ class Line(Struct, array_like=True):
     sure: bool
     laps: int
     whole: bool
-    done: int
+    lap: int
 
     @property
     def hole_s(self) -> float:
@@ -152,6 +152,8 @@ class Place(Struct, array_like=True):
     offset_next: int | None = None
     offset_checked: int = -1
     on_grid: bool = False
+    crossed: int = 0
+    lap_ended: int = 0
     traced_s: float = -math.inf
 
     @property
@@ -423,6 +425,8 @@ class Tracker(Struct):
                 return
             assumed = self.lines.pop()
             place.lines -= assumed.laps
+            place.crossed -= 1
+            place.lap_ended = self.lines[-1].lap if self.lines else place.lap_ended - 1
             laps = assumed.laps
         whole = bool(place.line_by) and not place.jumped and laps == 1
         measured = whole and not place.starved and place.counted == 0 and time_s - before_s <= HOLE_S
@@ -479,7 +483,10 @@ class Tracker(Struct):
         own_m = _length(place, length_m) if by != "number" else _median(place.driven_laps_m)
         lengths_m = place.lengths_m
         sure = by == "distance" and len(lengths_m) >= _SURE_FROM and max(lengths_m) - min(lengths_m) < _SURE_M
-        self.lines.append(Line(place.lines, before_s, after_s, by, read_m, own_m, sure, laps, whole, place.laps_done))
+        # From the second line on the lap number has been looked at away from the line.
+        place.lap_ended = place.laps_done if place.crossed < 2 else max(place.lap_ended + 1, place.laps_done)
+        place.crossed += 1
+        self.lines.append(Line(place.lines, before_s, after_s, by, read_m, own_m, sure, laps, whole, place.lap_ended))
 
     def _count_laps(self, lap: int, length_m: float) -> None:
         """

@@ -43,6 +43,13 @@ class HoleTests(SynchronousTestCase):
         self.assertFalse([lap for lap in laps if lap.clean and abs((lap.time_s or 0.0) - 25.0) > 0.1])
         self.assertEqual(sum(lap.clean for lap in laps), 4)
 
+    def test_numbers_catch_up(self) -> None:
+        """Laps that nobody saw are counted once the lap number has said so for two laps, and no number comes twice."""
+        laps = self.laps(45.0, 100.0)
+        numbers = [lap.number for lap in laps]
+        self.assertEqual(numbers, sorted(set(numbers)))
+        self.assertEqual(laps[-1].number, laps[-1].lap_sent)
+
     def test_part_of_a_lap(self) -> None:
         """A hole too short to go round leaves the lap's time known; over 5 s of it, not all of its figures."""
         laps = self.laps(60.0, 66.0)
