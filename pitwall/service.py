@@ -43,7 +43,6 @@ from pitwall.serve.rest import RestAPI, Root, WebSocketDoor
 from pitwall.serve.site import BoundedSite
 from pitwall.serve.websocket import TelemetryFactory
 from pitwall.wire.live import LiveDecoder
-from pitwall.wire.messages import insight_update
 from pitwall.wire.points import PointDecoder
 from pitwall.wire.tables import Told
 
@@ -94,7 +93,7 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
         reactor,
         settings["AGG_WORKERS"],
         settings["BATCH_MS"] / 1000,
-        lambda content: broadcaster.tell(insight_update(content)),
+        broadcaster.tell,
         settings["TRACK_SECTORS_PATH"],
         RaceBook(tracks, settings["LOSS_SECONDS"]),
     )

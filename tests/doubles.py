@@ -340,11 +340,12 @@ class Screen:
         server: whose.
         room: what the kernel takes before the client reads [bytes].
         headers: further lines of the handshake.
+        query: of the address, with its question mark.
     """
 
-    def __init__(self, server: WebServer, room: int = 1 << 40, headers: bytes = b"") -> None:
+    def __init__(self, server: WebServer, room: int = 1 << 40, headers: bytes = b"", query: bytes = b"") -> None:
         self.connection = server.connect()
-        self.connection.deliver(handshake(headers))
+        self.connection.deliver(handshake(headers, b"/ws/realtime" + query))
         self.answer, self._start = self._handshake_answer()
         self.protocol: Any = self.connection.protocol
         self.connection.kernel.room = room

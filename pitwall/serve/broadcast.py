@@ -17,7 +17,8 @@ from twisted.logger import Logger
 
 from pitwall.hub import Hub
 from pitwall.serve.frames import Frame, FrameLog
-from pitwall.wire.messages import telemetry_update
+from pitwall.serve.insightlog import InsightLog
+from pitwall.wire.messages import insight_update, telemetry_update
 
 #: A telemetry message is cut at this size; a larger flush is several messages [bytes].
 MESSAGE_BYTES = 256 << 10
@@ -71,6 +72,7 @@ class Broadcaster:
         self.pace = pace
         self._cpu_time = cpu_time
         self.frames = FrameLog()
+        self.insights = InsightLog()
         #: Clients by the order they came; each has ``pump()`` and ``say(frame)``.
         self.clients: dict[Any, None] = {}
         self.flushed_seq = 0
@@ -108,9 +110,10 @@ class Broadcaster:
             client.pump()
         self.pace.spent(self._cpu_time() - started)
 
-    def tell(self, payload: bytes) -> None:
-        """Send a message that is never left out (an insight) to every client."""
-        frame = Frame(payload)
+    def tell(self, content: dict[str, Any]) -> None:
+        """Send an ``insight_update``, never left out, to every client, and keep it for those that come back."""
+        frame = Frame(insight_update(content, self.hub.epoch, self.insights.seq + 1))
+        self.insights.append(frame)
         for client in tuple(self.clients):
             client.say(frame)
 

@@ -98,6 +98,28 @@ class FrameLog:
         """The frame of that index; it must be kept still."""
         return self._frames[index - self.start]
 
+    def starting_at(self, seq: int) -> int | None:
+        """The index of the frame whose first point is ``seq``; None where there is none."""
+        low, high = self.start, self.end
+        while low < high:
+            middle = (low + high) // 2
+            first = self.get(middle).first_seq
+            if first == seq:
+                return middle
+            if first < seq:
+                low = middle + 1
+            else:
+                high = middle
+        return None
+
+    def last_before(self, seq: int) -> int | None:
+        """The last point of the frame that has ``seq`` in it; None where none has."""
+        for index in range(self.start, self.end):
+            frame = self.get(index)
+            if frame.first_seq <= seq <= frame.last_seq:
+                return frame.last_seq
+        return None
+
     def expire(self, now: float) -> None:
         """Let go of what is too old, also when nothing new comes."""
         while self._frames and self._frames[0].sent_at < now - self._max_age_s:

@@ -11,6 +11,9 @@ log has moved on, the points between are skipped and counted, and ``prev`` tells
 the client so. Insights are not skipped: they queue up to ``max_buffer``; above
 it the connection is closed with 4008, and with 4009 when it has not taken a byte
 for ``stall_s``.
+
+A client that was away says where it was (``?since=EPOCH:SEQ``): it catches up from
+the ring, as fast as its socket takes it, until it meets the log of frames.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from typing import Any
 
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from autobahn.websocket.compress import PerMessageDeflateOffer, PerMessageDeflateOfferAccept
+from autobahn.websocket.types import ConnectionDeny
 from msgspec import json
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer
@@ -28,8 +32,10 @@ from txaio.tx import make_logger
 from zope.interface import implementer
 
 from pitwall.serve import direct
-from pitwall.serve.broadcast import Broadcaster
-from pitwall.serve.frames import Frame
+from pitwall.serve.broadcast import MESSAGE_BYTES, Broadcaster
+from pitwall.serve.frames import Frame, payload_of
+from pitwall.serve.joining import Asked, AskError, Since, asked_by, newest_points, resume_message
+from pitwall.wire import messages
 
 TOO_SLOW = 4008
 STALLED = 4009
@@ -42,6 +48,8 @@ PING_S = 20
 #: How long a closing client may take to answer before the connection is cut [s].
 CLOSE_S = 2
 _SEND_BUFFER = 256 << 10
+#: Points of a message to a client that catches up.
+_CATCH_UP = 1000
 
 
 _autobahn_log = make_logger()
@@ -60,6 +68,8 @@ class TelemetryClient(WebSocketServerProtocol):
     transport: Any
     skipped = 0
     _joined = False
+    _asked = Asked()
+    _behind = False  # it catches up from the ring
     _paused = False
     _direct = False
     _deflate = False
@@ -69,6 +79,26 @@ class TelemetryClient(WebSocketServerProtocol):
     _said_paused = 0  # bytes of messages that had to be queued since it was paused
     _taken = 0  # bytes the kernel has taken, when last looked at
     _taken_at = 0.0
+
+    def onConnect(self, request: Any) -> None:
+        """Read what the address asks for; what makes no sense is answered 400."""
+        try:
+            self._asked = asked_by(request.params)
+        except AskError as error:
+            raise ConnectionDeny(ConnectionDeny.BAD_REQUEST, str(error)) from None
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        """A client says where it was; anything else means nothing yet."""
+        if not self._joined:
+            return
+        try:
+            since = resume_message(payload)
+        except AskError as error:
+            self.say(Frame(messages.error(str(error))))
+            return
+        if since is not None:
+            self._resume(since)
+            self.pump()
 
     def onOpen(self) -> None:
         """Join the stream with the next flush."""
@@ -106,6 +136,10 @@ class TelemetryClient(WebSocketServerProtocol):
         """Send what the log has for this client, as far as its socket takes it."""
         if not self._joined:
             return
+        if self._behind:
+            self._catch_up()
+            if self._behind:
+                return
         log = self.factory.broadcaster.frames
         if self._next < log.start:
             self._skip_to(log.start)
@@ -177,10 +211,72 @@ class TelemetryClient(WebSocketServerProtocol):
         self._deflate = self._perMessageCompress is not None
         self._direct = direct.is_plain_tcp(transport)
         broadcaster = self.factory.broadcaster
+        if self._asked.snapshot:
+            broadcaster.flush()  # so that the newest points are not sent again
         self._next = broadcaster.frames.end
         self._seq = broadcaster.flushed_seq
         self._joined = True
         broadcaster.clients[self] = None
+        if self._asked.since is not None:
+            self._resume(self._asked.since)
+        elif self._asked.snapshot:
+            self._show_newest()
+        self.pump()
+
+    def _resume(self, since: Since) -> None:
+        """Say from where it goes on, what can't be had any more, and the insights it has not."""
+        broadcaster = self.factory.broadcaster
+        hub, insights = broadcaster.hub, broadcaster.insights
+        # A client can't have what was not sent yet: another server had its epoch.
+        same = since.epoch == hub.epoch and since.seq <= broadcaster.flushed_seq
+        first = hub.ring.first_seq
+        seq = max(since.seq, first - 1) if same else broadcaster.flushed_seq
+        insight_seq = insights.seq
+        lost = not same or seq > since.seq
+        if since.insight_seq is not None and same:
+            insight_seq = max(min(since.insight_seq, insights.seq), insights.first_seq - 1)
+            lost = lost or insight_seq > since.insight_seq
+        self.say(Frame(messages.resumed(hub.epoch, seq, insight_seq, not lost)))
+        if not same:
+            self.say(Frame(messages.gap(hub.epoch, None, None, "other_epoch")))
+        elif seq > since.seq:
+            self.say(Frame(messages.gap(hub.epoch, since.seq + 1, seq, "overwritten")))
+        for frame in insights.after(insight_seq):
+            self.say(frame)
+        self._seq, self._behind = seq, True
+
+    def _show_newest(self) -> None:
+        """Send the newest point of each car and the newest insights; points go on after what is flushed."""
+        broadcaster = self.factory.broadcaster
+        hub, newest = broadcaster.hub, broadcaster.insights.newest
+        insight = None if newest is None else bytes(payload_of(newest.plain))
+        self.say(Frame(messages.snapshot(hub.epoch, self._seq, broadcaster.insights.seq, newest_points(hub), insight)))
+
+    def _catch_up(self) -> None:
+        """Send points from the ring, as far as the socket takes them, until the log of frames goes on from there."""
+        broadcaster = self.factory.broadcaster
+        ring, log = broadcaster.hub.ring, broadcaster.frames
+        while self._joined and not self._paused:
+            if self._seq >= broadcaster.flushed_seq:
+                self._next, self._behind = log.end, False
+                return
+            index = log.starting_at(self._seq + 1)
+            if index is not None:
+                self._next, self._behind = index, False
+                return
+            if self._seq + 1 < ring.first_seq:  # the ring went round meanwhile
+                self.say(Frame(messages.gap(broadcaster.hub.epoch, self._seq + 1, ring.first_seq - 1, "overwritten")))
+                self._count_skipped(ring.first_seq - 1)
+                continue
+            last = min(self._seq + _CATCH_UP, log.last_before(self._seq + 1) or broadcaster.flushed_seq)
+            raws = ring.between(self._seq + 1, last)
+            size = count = 0
+            while count < len(raws) and (not count or size + len(raws[count]) < MESSAGE_BYTES):
+                size += len(raws[count]) + 1
+                count += 1
+            payload = messages.telemetry_update(broadcaster.hub.epoch, self._seq + 1, raws[:count])
+            self._seq += count
+            self._write(Frame(payload))
 
     def _leave(self) -> None:
         if self._joined:

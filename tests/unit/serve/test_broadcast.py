@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from pitwall.serve.broadcast import MESSAGE_BYTES, Broadcaster, Pace
-from pitwall.serve.frames import Frame
+from pitwall.serve.frames import Frame, payload_of
 from tests.doubles import a_hub, frames_in, publish
 
 
@@ -246,8 +246,10 @@ class BroadcasterTests(SynchronousTestCase):
     def test_tell(self) -> None:
         """An insight goes to every client, as one frame made once."""
         other = Screen(self.broadcaster, self.clock)
-        self.broadcaster.tell(b'{"type":"insight_update"}')
-        self.assertEqual([frame.plain for frame in self.screen.said], [b'\x81\x19{"type":"insight_update"}'])
+        self.broadcaster.tell({"data": []})
+        (said,) = self.screen.said
+        wanted = {"type": "insight_update", "epoch": self.broadcaster.hub.epoch, "insight_seq": 1, "data": []}
+        self.assertEqual(json.loads(payload_of(said.plain).tobytes()), wanted)
         self.assertIs(self.screen.said[0], other.said[0])
 
     def test_survives_a_fault(self) -> None:

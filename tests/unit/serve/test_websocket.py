@@ -38,11 +38,12 @@ class TakeoverTests(SynchronousTestCase):
         screen = Screen(self.server)
         raws = publish(self.server.hub, 3)
         self.server.run_for(0.02)
-        self.server.broadcaster.tell(b'{"type":"insight_update","data":[]}')
+        self.server.broadcaster.tell({"data": []})
         self.assertEqual([frame.first_byte for frame in screen.frames()], [0x81, 0x81])
         telemetry, insight = screen.messages()
         self.assertEqual(telemetry["data"], list(map(json.loads, raws)))
-        self.assertEqual(insight, {"type": "insight_update", "data": []})
+        epoch = self.server.hub.epoch
+        self.assertEqual(insight, {"type": "insight_update", "epoch": epoch, "insight_seq": 1, "data": []})
 
     def test_starts_with_what_comes(self) -> None:
         """A client gets what comes after it; ``prev`` of its first message is where the stream was."""
@@ -268,7 +269,7 @@ class ClientMessageTests(SynchronousTestCase):
         self.screen.connection.deliver(b"\x81\x02hi")
         publish(self.server.hub, 5)
         self.server.run_for(0.1)
-        self.server.broadcaster.tell(b"{}")
+        self.server.broadcaster.tell({})
         self.screen.connection.flush()
         self.assertEqual([frame.opcode for frame in self.screen.frames()], [8])
 
@@ -435,7 +436,7 @@ class SlowClientTests(SynchronousTestCase):
         slow = Screen(self.server, room=0)
         for n in range(5):
             self.stream(1)
-            self.server.broadcaster.tell(b'{"type":"insight_update","n":%d}' % n)
+            self.server.broadcaster.tell({"n": n})
         self.assertTrue(slow.protocol._paused)
         slow.connection.flush()
         insights = [message["n"] for message in slow.messages() if message["type"] == "insight_update"]
@@ -446,7 +447,7 @@ class SlowClientTests(SynchronousTestCase):
         """Above ``MAX_WS_BUFFER`` of them the client is closed with 4008, and cut if it does not answer."""
         slow = Screen(self.server, room=0)
         self.stream(1)
-        insight = b'{"type":"insight_update","data":"%b"}' % (b"x" * 50_000)
+        insight = {"data": "x" * 49_940}
         for _ in range(39):
             self.server.broadcaster.tell(insight)
         self.assertIn(slow.protocol, self.server.broadcaster.clients)
@@ -462,7 +463,7 @@ class SlowClientTests(SynchronousTestCase):
     def test_budget_is_for_one_pause(self) -> None:
         """A client that catches up has its whole budget again."""
         slow = Screen(self.server, room=0)
-        insight = b'{"type":"insight_update","data":"%b"}' % (b"x" * 50_000)
+        insight = {"data": "x" * 49_940}
         for _ in range(4):
             self.stream(0.5)
             for _ in range(30):
@@ -478,7 +479,7 @@ class SlowClientTests(SynchronousTestCase):
         self.stream(1)
         for _ in range(28):
             self.server.run_for(1)
-            self.server.broadcaster.tell(b'{"type":"insight_update"}')
+            self.server.broadcaster.tell({})
         self.assertIn(slow.protocol, self.server.broadcaster.clients)
         self.server.run_for(3)
         self.assertNotIn(slow.protocol, self.server.broadcaster.clients)
@@ -554,7 +555,7 @@ class DeflateTests(SynchronousTestCase):
         for count in (1, 50):
             publish(server.hub, count, padding=500)
             server.run_for(0.1)
-        server.broadcaster.tell(b'{"type":"insight_update"}')
+        server.broadcaster.tell({})
         packed = screen.frames()
         self.assertEqual([frame.first_byte for frame in packed], [0xC1] * 3)
         inflated = [zlib.decompressobj(-15).decompress(frame.payload + b"\x00\x00\xff\xff") for frame in packed]

@@ -42,5 +42,6 @@ class MessageTests(SynchronousTestCase):
 
     def test_insight(self) -> None:
         """Insights say their type; a number that is none is null, for JSON has no NaN."""
-        told = read_strictly(insight_update({"data": [{"lap": None, "loss": float("nan")}], "gaps": []}))
-        self.assertEqual(told, {"type": "insight_update", "data": [{"lap": None, "loss": None}], "gaps": []})
+        told = read_strictly(insight_update({"data": [{"lap": None, "loss": float("nan")}], "gaps": []}, "e", 7))
+        self.assertEqual(told.pop("data"), [{"lap": None, "loss": None}])
+        self.assertEqual(told, {"type": "insight_update", "epoch": "e", "insight_seq": 7, "gaps": []})
