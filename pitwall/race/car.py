@@ -124,10 +124,38 @@ class Car:
         """
         Take rows in, in the order in which they were accepted.
 
+        Late ones are taken in as the car's own clock goes on, whatever the ticks: an
+        import may lie behind the track's clock as a whole, and come in pieces of any size.
+
         Args:
             rows: of this car, of ``pitwall.rows.ROW``.
             counted_after: rows numbered up to this were reported before and are not counted again.
         """
+        # Just after each row that may bring its clock past a multiple: however rows are cut, these are the same.
+        turns = np.floor(np.concatenate(([self.intake.newest_s], rows["time_s"])) / REOPEN_S)
+        first = 0
+        for end in (*(np.flatnonzero(turns[1:] != turns[:-1]) + 1).tolist(), rows.size):
+            if end > first:
+                self._take_in(rows[first:end], counted_after)
+                first = end
+                if self.intake.newest_s // REOPEN_S > self._reopened_s // REOPEN_S:
+                    self._reopen()
+
+    def _reopen(self) -> None:
+        self._reopened_s = self.intake.newest_s
+        if not self._late:
+            return
+        late = np.concatenate(self._late)
+        self._late = []
+        if not self._tells_distance:
+            late = self._gps.place(late, self._finish_line)
+        times = late["time_s"]
+        late = late[(times >= self.buffer.kept_from_s) & (times > self.tracker.goes_back_to_s)]
+        if late.size:
+            self._insert(late)
+            self._follow()
+
+    def _take_in(self, rows: Rows, counted_after: int) -> None:
         self.points += int(np.count_nonzero(rows["seq"] > counted_after))
         self.last_seq, self.heard_s = int(rows["seq"][-1]), max(self.heard_s, float(rows["meta_s"].max()))
         self.clock, self.sessions = int(rows["clock"][-1]), max(self.sessions, int(rows["clock"].max()))
@@ -136,6 +164,7 @@ class Car:
         found = self.intake.sort(rows["time_s"].tolist(), self._known)
         if found.anew:
             self._begin_anew()
+            self.heard_s = float(rows["meta_s"][-1])
         if found.waits is not None:
             self._waiting = rows[found.waits : found.waits + 1].copy()
         if found.late:
@@ -174,17 +203,8 @@ class Car:
         """
         if final and self._waiting is not None:
             self._believe()
-        if self._late and (final or self.intake.newest_s - self._reopened_s >= REOPEN_S):
-            late = np.concatenate(self._late)
-            self._late = []
-            self._reopened_s = self.intake.newest_s
-            if not self._tells_distance:
-                late = self._gps.place(late, self._finish_line)
-            times = late["time_s"]
-            late = late[(times >= self.buffer.kept_from_s) & (times > self.tracker.goes_back_to_s)]
-            if late.size:
-                self._insert(late)
-                self._follow()
+        if self._late and final:
+            self._reopen()
         from_s, self._changed_from_s = self._changed_from_s, math.inf
         return self._settle(from_s, math.inf if final else self.tracker.place.time_s - AFTER_LINE_S)
 

@@ -19,10 +19,15 @@ from pitwall.race.traces import Trace
 
 #: A car is compared while it was heard within so long [s].
 HEARD_S: Final = 5.0
+#: A car not heard for so long is of another session: it comes after those that are heard [s].
+GONE_S: Final = 600.0
 #: A car ahead within this interval can be attacked [s].
 CLOSE_S: Final = 1.0
 #: Whether an interval closes is told from how it changed over so long at least [s].
 CLOSING_OVER_S: Final = 5.0
+#: At less than this nobody races, and for a while after a start every interval closes [m/s, s].
+_SLOW_M_S: Final = 8.0
+_STARTING_S: Final = 20.0
 #: A car whose track's length is not known counts with the longest there is [m].
 LONGEST_LAP_M: Final = 30_000.0
 #: Cars keep their order while neither is further by more than this many deviations of what is known.
@@ -42,13 +47,15 @@ class FieldCar:
         self.sigma_m = 1.0
         self.clock_sigma_s = 0.0
         self.average_kmh: float | None = None
+        self.racing_from_s = -math.inf
         #: Moment, the car ahead, and the interval to it.
         self.intervals: deque[tuple[float, str, float]] = deque(maxlen=64)
 
     def take(self, tick: CarTick, length_m: float) -> None:
         """Take a report in."""
-        self.heard_s = max(self.heard_s, tick.heard_s)
-        self.shift_s, self.sigma_m, self.average_kmh = tick.shift_s, tick.sigma_m, tick.average_kmh
+        self.heard_s = tick.heard_s
+        self.shift_s, self.average_kmh = tick.shift_s, tick.average_kmh
+        self.sigma_m = math.inf if tick.sigma_m is None else tick.sigma_m
         self.clock_sigma_s = tick.clock_sigma_s
         self.trace.replace(tick.trace_from_s, tick.trace, length_m, tick.ahead)
 
@@ -104,14 +111,20 @@ def gaps(
         length_m: of the lap; None where it is not known.
         note: off where this is no tick, and nothing is to be remembered of it.
     """
-    heard = [car for car in cars if len(car.trace) and now_s - car.heard_s <= HEARD_S]
+    heard = [car for car in cars if len(car.trace) and abs(now_s - car.heard_s) <= HEARD_S]
     newest_s = max((car.known_s for car in heard), default=-math.inf)
     moment_s = min((car.known_s for car in heard if newest_s - car.known_s <= HEARD_S), default=newest_s)
     places = []
     for car in cars:
-        known = bool(len(car.trace)) and car.known_s >= moment_s and math.isfinite(moment_s)
-        places.append(_Place(car, car.distance(moment_s), known))
-    _put_in_order(places)
+        known = moment_s <= car.known_s <= now_s + HEARD_S and math.isfinite(car.sigma_m) and math.isfinite(moment_s)
+        places.append(_Place(car, car.distance(moment_s), known and bool(len(car.trace))))
+    here = [place for place in places if not _gone(place.car, now_s)]
+    gone = [place for place in places if _gone(place.car, now_s)] if here else []
+    if not here:
+        here = places
+    _put_in_order(here)
+    _put_in_order(gone)
+    places = here + gone
     found: list[dict[str, Any]] = []
     for index, (car, way_m, known) in enumerate(places):
         if note:
@@ -129,12 +142,16 @@ def gaps(
             found[-1]["behind"] = car.chassis
         if known and ahead is not None:
             _seconds(gap, found[-1], places[index], places[index - 1], places[0], moment_s, note)
-        if length_m is not None and math.isfinite(way_m) and math.isfinite(places[0].way_m):
+        if index < len(here) and length_m is not None and math.isfinite(way_m) and math.isfinite(places[0].way_m):
             gap["lapsDown"] = max(int((places[0].way_m - way_m) // length_m), 0)
         if math.isfinite(moment_s):
             gap["asOf"] = round(moment_s * 1000)
         found.append(gap)
     return found
+
+
+def _gone(car: FieldCar, now_s: float) -> bool:
+    return math.isfinite(car.heard_s) and now_s - car.heard_s > GONE_S
 
 
 def _put_in_order(places: list[_Place]) -> None:
@@ -177,7 +194,11 @@ def _seconds(
         car.sigma_m / speed_m_s, ahead.car.sigma_m / speed_m_s, car.clock_sigma_s, ahead.car.clock_sigma_s
     )
     gap["gapSigmaSeconds"] = round(sigma_s, 4)
-    close = note and car.closes(moment_s, ahead.car.chassis, interval_s, sigma_s) and interval_s < CLOSE_S
+    if note and speed_m_s < _SLOW_M_S:
+        car.racing_from_s = moment_s + _STARTING_S
+        car.intervals.clear()
+    racing = note and moment_s >= car.racing_from_s
+    close = racing and car.closes(moment_s, ahead.car.chassis, interval_s, sigma_s) and interval_s < CLOSE_S
     gap["overtakingOpportunity"] = before["underPressure"] = close
 
 

@@ -101,7 +101,9 @@ class Intake(Struct, array_like=True):
                 self.newest_s = max(newest_s, time_s)
                 self.back_from_s = self.back_to_s = math.nan
                 continue
-            if self._goes_on_from_before(time_s) and self._again(known(self.back_from_s, time_s)):
+            # What is too late to be of use is no backlog, however the hole is filled.
+            useless = time_s < newest_s - LATE_S
+            if self._goes_on_from_before(time_s) and (useless or self._again(known(self.back_from_s, time_s))):
                 near, close, late, anew = [index], [], [], True
                 self.newest_s, self.last_s = time_s, time_s
                 self.back_from_s = self.back_to_s = math.nan

@@ -29,7 +29,7 @@ class CarTick(Struct, array_like=True, tag="c"):
         trace: time, lines crossed and distance in the lap, of moments since then, oldest first [s, 1, m].
         laps: that ended or changed.
         length_m: what its distance makes of a lap; None where that is not known.
-        sigma_m: how well its place is known [m].
+        sigma_m: how well its place is known; None where nothing but its laps is [m].
         clock_sigma_s: how well its clock is [s].
         average_kmh: its average speed in the lap so far; None where none was sent.
         lap_sent: the lap number it sends; None where it sends none.
@@ -47,7 +47,7 @@ class CarTick(Struct, array_like=True, tag="c"):
     trace: list[tuple[float, int, float]]
     laps: list[LapChange]
     length_m: float | None
-    sigma_m: float
+    sigma_m: float | None
     clock_sigma_s: float
     speed_kmh: float | None
     average_kmh: float | None
@@ -94,7 +94,7 @@ def car_tick(number: int, car: Car, at_ms: int, laps: list[LapChange]) -> CarTic
         trace[max(first, len(trace) - MOST_TRACE) :],
         laps,
         own_m if math.isfinite(own_m) else None,
-        tracker.sigma_m(car.length_m),
+        _finite(tracker.sigma_m(car.length_m), 6),
         car.clock_sigma_s,
         _finite(place.speed_m_s * 3.6),
         float(speeds.mean(dtype=float)) if speeds.size else None,
@@ -151,5 +151,5 @@ def car_report(number: int, track_name: str, chassis: str, car: Car) -> CarRepor
     return CarReport(number, track_name, chassis, result)
 
 
-def _finite(value: float) -> float | None:
-    return round(value, 3) if math.isfinite(value) else None
+def _finite(value: float, digits: int = 3) -> float | None:
+    return round(value, digits) if math.isfinite(value) else None

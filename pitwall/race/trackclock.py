@@ -27,12 +27,12 @@ class TrackClock(Struct, array_like=True):
     Attributes:
         now_s: what it shows [s since 1970]; NaN before there is a point.
         cars: the cars heard, at most two are kept: with one alone there is nobody to disagree.
-        ahead: since when, by its own word, and until when each car is ahead [s].
+        ahead: since when, by its own word, and until when each car is ahead, and what the clock showed first [s].
     """
 
     now_s: float = math.nan
     cars: list[int] = field(default_factory=list)
-    ahead: dict[int, tuple[float, float]] = field(default_factory=dict)
+    ahead: dict[int, tuple[float, float, float]] = field(default_factory=dict)
 
     def take(self, cars: NDArray[Any], times: NDArray[np.float64]) -> NDArray[np.float64]:
         """
@@ -61,11 +61,14 @@ class TrackClock(Struct, array_like=True):
             if len(self.cars) < 2 and car not in self.cars:
                 self.cars = sorted([*self.cars, car])
             if time_s > self.now_s + AHEAD_S and len(self.cars) > 1:
-                since_s, last_s = self.ahead.get(car, (time_s, time_s))
+                since_s, last_s, then_s = self.ahead.get(car, (time_s, time_s, self.now_s))
                 if not last_s - AHEAD_S <= time_s <= last_s + AHEAD_S:
-                    since_s = time_s
-                self.ahead[car] = (since_s, time_s)
-                others = (last for other, (_, last) in self.ahead.items() if other != car)
+                    since_s, then_s = time_s, self.now_s
+                if time_s - since_s > AHEAD_S and self.now_s - then_s > (time_s - since_s) / 2:
+                    # Others go on meanwhile: it is this car's time that is wrong.
+                    since_s, then_s = time_s, self.now_s
+                self.ahead[car] = (since_s, time_s, then_s)
+                others = (last for other, (_, last, _) in self.ahead.items() if other != car)
                 if time_s - since_s > AHEAD_S or any(abs(last - time_s) <= AHEAD_S for last in others):
                     self.now_s = time_s
             else:

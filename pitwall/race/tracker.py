@@ -152,6 +152,7 @@ class Place(Struct, array_like=True):
     offset_next: int | None = None
     offset_checked: int = -1
     on_grid: bool = False
+    counts_ahead: int | None = None
     crossed: int = 0
     lap_ended: int = 0
     traced_s: float = -math.inf
@@ -271,11 +272,13 @@ class Tracker(Struct):
         return max(way_m, 0.0)
 
     def sigma_m(self, length_m: float) -> float:
-        """The standard deviation of ``in_lap_m``, as far as is known [m]."""
+        """The standard deviation of ``in_lap_m``, as far as is known; infinite of a car that sends laps alone [m]."""
         place = self.place
         if place.offset_m == place.offset_m:
             noise_m2 = place.noise_m2 if place.noise_m2 == place.noise_m2 else 1.0
             return math.sqrt(noise_m2 / _AVERAGED)
+        if place.speed_at_s == -math.inf:
+            return math.inf
         return 1.0 + _DRIVEN_SIGMA * self.in_lap_m(length_m)
 
     def _take(self, sample: Sample, speed_m_s: float, length_m: float) -> None:
@@ -467,7 +470,7 @@ class Tracker(Struct):
         if whole and moving and (length_m != length_m or abs(since_m / length_m - 1) < _DRIVEN_OFF):
             place.driven_laps_m = (*place.driven_laps_m[1 - _LEARNT_FROM :], since_m)
         before_s = place.lap_sent_s if place.lap_sent_s == place.lap_sent_s else row_before_s
-        if place.speed_at_s == -math.inf:
+        if place.speed_at_s == -math.inf and not time_s - before_s < _SHORTEST_LAP_S:
             # Nothing but lap numbers comes: these are the triggers themselves, each at its moment.
             before_s = time_s
         place.offset_m = _NAN
@@ -503,8 +506,13 @@ class Tracker(Struct):
         if place.lap_offset is not None and not sure:
             return
         offset = lap - 1 - place.lines
-        if place.on_grid and 0 <= offset + 1 <= _LAPS_AHEAD:
-            offset = -1
+        if place.on_grid:
+            ahead = offset + 1 if place.counts_ahead is None else place.counts_ahead
+            if 0 <= ahead <= _LAPS_AHEAD:
+                offset -= ahead
+                if sure:
+                    # So much it is ahead for good: what it is ahead by later are laps that nobody saw.
+                    place.counts_ahead = ahead
         if place.lap_offset is None or not place.offset_sure or offset == place.offset_next:
             place.lap_offset, place.offset_sure = offset, sure
         place.offset_next = offset

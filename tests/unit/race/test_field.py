@@ -309,3 +309,32 @@ class ByHandTests(SynchronousTestCase):
         self.drive(*cars)
         orders = [[gap["chassis"] for gap in field] for field in self.fields[3:]]
         self.assertLess(sum(before != after for before, after in pairwise(orders)), len(orders) / 5)
+
+    def test_gone(self) -> None:
+        """A car of a session ten minutes ago does not lead those that drive now, nor are they laps behind it."""
+        times = np.concatenate([np.arange(0, 100, 0.1), np.arange(900, 1000, 0.1)])
+        gone = self.a_car(900 + 40 * times[times < 100], 40.0, times[times < 100])
+        cars = [self.a_car(10 * number + 30 * times[times > 500], 30.0, times[times > 500]) for number in (2, 1)]
+        self.drive(gone, *cars)
+        last = self.fields[-1]
+        self.assertEqual([gap["chassis"] for gap in last], ["car-1", "car-2", "car-0"])
+        self.assertEqual([gap["lapsDown"] for gap in last], [0, 0, None])
+        self.assertApproximates(last[1]["gapToLeaderSeconds"], 1 / 3, 0.01)
+
+    def test_laps_alone(self) -> None:
+        """Of cars that send nothing but their lap there are positions and no gaps."""
+        cars = [self.a_car(10 * number + 30 * self.times, 30.0) for number in (2, 1)]
+        for each in cars:
+            each["lapdist_m"] = each["speed_kmh"] = np.nan
+        self.drive(*cars)
+        self.assertEqual([gap["position"] for gap in self.fields[-1]], [1, 2])
+        self.assertTrue(all(gap[name] is None for gap in self.fields[-1] for name in _SECONDS))
+
+    def test_start(self) -> None:
+        """While the field accelerates from the grid every interval closes, and nobody can attack for it."""
+        since = np.maximum(self.times - 10, 0.0)
+        way = np.where(since < 10, 1.5 * since**2, 150 + 30 * (since - 10))
+        speed = np.gradient(way, self.times)
+        self.drive(self.a_car(920 + way, speed), self.a_car(912 + way, speed))
+        for field in self.fields:
+            self.assertFalse(any(gap["overtakingOpportunity"] for gap in field))

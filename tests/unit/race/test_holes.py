@@ -98,6 +98,47 @@ class TraceTests(SynchronousTestCase):
         self.assertGreater(len(traces[0]), 90)
 
 
+class GridTests(SynchronousTestCase):
+    """A car that was seen on the grid, and lost for a while."""
+
+    def test_line_not_seen(self) -> None:
+        """A line in a long hole is made up for by the lap number, although the counter runs ahead."""
+        times_s = np.arange(0.0, 300.0, 0.1)
+        covered_m = np.maximum(times_s - 10.0, 0.0) * SPEED_M_S - 8.0
+        rows = hand_made(
+            times_s,
+            lap=np.where(covered_m < 0, 0, np.floor(covered_m / SHORT.total_m) + 2),
+            lapdist_m=covered_m % SHORT.total_m,
+            speed_kmh=np.where(times_s < 10, 0.0, 3.6 * SPEED_M_S),
+        )
+        car = Car(SHORT)
+        car.take(rows[(times_s < 80) | (times_s > 120)])
+        car.tick(final=True)
+        self.assertEqual(car.tracker.place.laps_done, int(covered_m[-1] // SHORT.total_m))
+
+
+class WrongTimeTests(SynchronousTestCase):
+    """A car whose time jumps ahead, and comes back."""
+
+    def test_back_again(self) -> None:
+        """An hour ahead for half a minute: the car begins anew, and its laps after that are right."""
+        times_s = np.arange(0.0, 300.0, 0.1) + 0.03
+        rows = driven(times_s)
+        ahead = (times_s > 100) & (times_s < 130)
+        rows["time_s"][ahead] += 3600.0
+        rows["meta_s"] = rows["time_s"]
+        car = Car(SHORT)
+        laps: list[Lap] = []
+        for start in range(0, len(rows), 7):
+            car.take(rows[start : start + 7])
+            laps += [change.lap for change in car.tick()]
+        self.assertApproximates(car.heard_s, float(rows["time_s"][-1]), 0.01)
+        times = [lap.time_s for lap in laps if lap.start_s > float(rows["time_s"][0]) + 160 and lap.time_s is not None]
+        self.assertGreaterEqual(len(times), 4)
+        for time_s in times:
+            self.assertApproximates(time_s, 25.0, 0.01)
+
+
 class LineTests(SynchronousTestCase):
     """The time at the line."""
 

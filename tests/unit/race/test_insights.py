@@ -112,35 +112,35 @@ class InsightTests(BookCase):
         self.assertEqual(self.said(a_car(pace=a_pace(0.2))), [("loss", "raised", "high"), ("stop", "raised", "medium")])
 
     def test_fight(self) -> None:
-        """A car that can attack is said when that has lasted two seconds, and is over after three."""
+        """A car that can attack is said when that has lasted four seconds, and is over after eight."""
         near = a_car(gap=a_gap(0.6))
         self.assertEqual(self.said(near), [])
         self.assertEqual(self.said(a_car(), after_s=1.0), [])
         self.assertEqual(self.said(near, after_s=1.5), [])
-        self.assertEqual(self.said(near, after_s=2.0), [("attack:GR86-022-13", "raised", "medium")])
+        self.assertEqual(self.said(near, after_s=4.0), [("attack:GR86-022-13", "raised", "medium")])
         self.assertEqual(self.said(a_car(gap=a_gap(1.2))), [])
         self.assertEqual(self.said(a_car()), [])
         self.assertEqual(self.said(near, after_s=2.9), [])
         self.assertEqual(self.said(a_car()), [])
-        self.assertEqual(self.said(a_car(), after_s=3.0), [("attack:GR86-022-13", "cleared", "medium")])
+        self.assertEqual(self.said(a_car(), after_s=8.0), [("attack:GR86-022-13", "cleared", "medium")])
 
     def test_from_both_sides(self) -> None:
         """A car that attacks while it is attacked is in a worse place."""
         both = a_car(gap=a_gap(0.6, 0.5))
         self.tick(both)
         self.assertEqual(
-            self.said(both, after_s=2.0),
+            self.said(both, after_s=4.0),
             [("attack:GR86-022-13", "raised", "high"), ("pressure:GR86-033-46", "raised", "medium")],
         )
 
     def test_next_rival(self) -> None:
         """Past one car and behind the next, that is another fight."""
         self.tick(a_car(gap=a_gap(0.6)))
-        self.tick(a_car(gap=a_gap(0.6)), after_s=2.0)
+        self.tick(a_car(gap=a_gap(0.6)), after_s=4.0)
         past = a_car(gap=a_gap(0.6, ahead="GR86-005-5"))
         self.assertEqual(self.said(past), [])
-        self.assertEqual(self.said(past, after_s=2.0), [("attack:GR86-005-5", "raised", "medium")])
-        (over,) = self.tick(past, after_s=1.0)
+        self.assertEqual(self.said(past, after_s=4.0), [("attack:GR86-005-5", "raised", "medium")])
+        (over,) = self.tick(past, after_s=4.0)
         self.assertEqual(
             (over["state"], over["message"]), ("cleared", "no more fight with GR86-022-13, now at position 2")
         )
@@ -288,7 +288,7 @@ class KeptTests(BookCase):
         """Inputs over 64 KiB are cut, which they say, and still agree with what was said."""
         long = a_gap(0.6, ahead="x" * 100_000)
         self.tick(a_car(gap=long))
-        (sent,) = self.tick(a_car(gap=long), after_s=2.0)
+        (sent,) = self.tick(a_car(gap=long), after_s=4.0)
         self.assertLess(len(json.dumps(sent)), 4096)
         self.assertEqual(sent["inputs"]["cut"]["value"], "ahead")
         self.assertEqual(sent["inputs"]["ahead"]["value"], "x" * 64)

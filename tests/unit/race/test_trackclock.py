@@ -80,3 +80,26 @@ class TrackClockTests(SynchronousTestCase):
     def test_no_step_missed(self) -> None:
         """Up to ten seconds ahead is no wonder."""
         self.assertEqual(self.shows((1, 100.0 + AHEAD_S)), [100.0 + AHEAD_S])
+
+
+class WrongTimeTests(SynchronousTestCase):
+    """One car whose time is wrong for long."""
+
+    def test_others_go_on(self) -> None:
+        """A car an hour ahead does not move the clock, however long it goes on like that, while others do not agree."""
+        clock = TrackClock()
+        times = np.arange(0.0, 300.0, 0.5)
+        for time_s in times:
+            ahead_s = 3600.0 if time_s > 100 else 0.0
+            cars, stamps = np.array([1, 2, 3]), np.array([time_s + ahead_s, time_s, time_s + 0.1])
+            clock.take(cars, stamps)
+        self.assertApproximates(clock.now_s, times[-1] + 0.1, 0.01)
+
+    def test_others_stopped(self) -> None:
+        """A car that goes on alone after a hole moves it: nobody is there to disagree."""
+        clock = TrackClock()
+        for time_s in np.arange(0.0, 50.0, 0.5):
+            clock.take(np.array([1, 2]), np.array([time_s, time_s]))
+        for time_s in np.arange(500.0, 530.0, 0.5):
+            clock.take(np.array([1]), np.array([time_s]))
+        self.assertApproximates(clock.now_s, 529.5, 0.01)
