@@ -138,7 +138,8 @@ class Car:
             if end > first:
                 self._take_in(rows[first:end], counted_after)
                 first = end
-                if self.intake.newest_s // REOPEN_S > self._reopened_s // REOPEN_S:
+                # Before the first time there is no multiple, and nothing is less than that.
+                if not self.intake.newest_s // REOPEN_S <= self._reopened_s // REOPEN_S:
                     self._reopen()
 
     def _reopen(self) -> None:

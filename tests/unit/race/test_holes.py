@@ -98,6 +98,25 @@ class TraceTests(SynchronousTestCase):
         self.assertGreater(len(traces[0]), 90)
 
 
+class LateTests(SynchronousTestCase):
+    """Late points are taken in while the car goes on."""
+
+    def test_while_it_goes_on(self) -> None:
+        """A point a minute late is among the others within some seconds, and the lap it belongs to is told again."""
+        times_s = np.arange(0.0, 200.0, 0.1) + 0.03
+        rows = driven(times_s)
+        late = (times_s > 60) & (times_s < 66)
+        car = Car(SHORT)
+        changes = []
+        for part in (*np.split(rows[~late & (times_s < 120)], 20), rows[late], *np.split(rows[times_s >= 120], 20)):
+            car.take(part)
+            changes += car.tick()
+            if part[-1]["time_s"] > rows["time_s"][0] + 130:
+                break
+        self.assertEqual(len(car.buffer.between(*(rows["time_s"][late][at] for at in (0, -1)))), np.count_nonzero(late))
+        self.assertEqual([change.lap.number for change in changes if change.corrected], [4])
+
+
 class GridTests(SynchronousTestCase):
     """A car that was seen on the grid, and lost for a while."""
 
