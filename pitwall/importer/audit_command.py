@@ -74,7 +74,11 @@ def report(books: Books, as_json: bool) -> int:
     found = equations(books)
     wrong = [equation for equation in found if not equation.exact]
     if as_json:
-        content = {"ok": not wrong, "wrong": [str(equation) for equation in wrong], "equations": list(map(_told, found))}
+        content: dict[str, Any] = {
+            "ok": not wrong,
+            "wrong": list(map(str, wrong)),
+            "equations": list(map(_told, found)),
+        }
         apart = ("now", "udp_kernel_drops", "http_bodies_under_way", "insights")
         content |= {name: getattr(books, name) for name in apart}
         content["overwritten"] = books.workers.overwritten
@@ -105,8 +109,8 @@ def print_lines(console: Console, books: Books, found: Sequence[Equation]) -> No
         names = ("accepted", "delivered", "conflated", "filtered", "dropped", "pending")
         table = _table("client", "address", "since", right=(*names, "exact"))
         for client in books.clients:
-            figures = [_figure(getattr(client, name)) for name in names]
-            table.add_row(str(client.id), client.address, client.since, *figures, exact[f"client {client.id}"])
+            got = [_figure(getattr(client, name)) for name in names]
+            table.add_row(str(client.id), client.address, client.since, *got, exact[f"client {client.id}"])
         console.print(table)
     table = _table("in the ring and for the workers", right=("published", "numbered or written", "pending", "exact"))
     table.add_row("ring", _figure(books.ring.published), _figure(books.ring.last_seq), "0", exact["ring"])
@@ -120,7 +124,8 @@ def print_lines(console: Console, books: Books, found: Sequence[Equation]) -> No
     table.add_row("insights said", _figure(books.insights))
     console.print(table)
     wrong = sum(not equation.exact for equation in found)
-    console.print(f"{wrong} of {len(found)} equations are not exact" if wrong else f"all {len(found)} equations are exact")
+    verdict = f"{wrong} of {len(found)} equations are not exact" if wrong else f"all {len(found)} equations are exact"
+    console.print(verdict)
 
 
 def _table(*left: str, right: Sequence[str]) -> Table:
