@@ -176,7 +176,13 @@ class Joiner:
         #: A place in the text that the rows are from; an instant keeps that of its first row.
         self.mark = 0
 
-    def take(self, rows: Sequence[LongRow], received_at: float, lines: Sequence[int] | None = None) -> list[Refusal]:
+    def take(
+        self,
+        rows: Sequence[LongRow],
+        received_at: float,
+        lines: Sequence[int] | None = None,
+        came: int | None = None,
+    ) -> list[Refusal]:
         """
         Take rows in, in order.
 
@@ -184,13 +190,14 @@ class Joiner:
             rows: as they came.
             received_at: when [s since 1970], for rows without any time.
             lines: the number of each row, for refusals; by default they are counted from 0.
+            came: how many came, where that was counted before they were decoded; by default as many as there are.
 
         Returns:
             The rows that were refused.
         """
         refused: list[Refusal] = []
         tally, specs = self.tally, self._specs
-        tally.rows += len(rows)
+        tally.rows += len(rows) if came is None else came
         before = tally.duplicates
         stamp = meta_time = vehicle_id = lap = None
         instant: Instant | None = None

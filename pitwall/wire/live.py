@@ -209,10 +209,8 @@ class LiveDecoder:
         except WireError as error:
             return Decoded([], [], [self._broken(0, error)])
         rows, numbers = columns.decode(lines, lambda line, error: refused.append(Refusal.of(line, error)))
-        tally = self.joiner.tally
-        tally.rows += len(lines) - columns.blank - len(rows)  # the others the joiner counts
-        tally.refuse(error for _, error in refused)
-        refused += self.joiner.take(rows, received_at, numbers)
+        self.joiner.tally.refuse(error for _, error in refused)
+        refused += self.joiner.take(rows, received_at, numbers, came=len(lines) - columns.blank)
         self._came(len(others))
         decoded = decode_rows(others, received_at, self._decoder, self._fields)
         return decoded._replace(refused=refused + decoded.refused)

@@ -212,9 +212,8 @@ class LongTable(_JoinedTable):
         """Take lines in; returns those that are refused, by index."""
         broken: list[Refusal] = []
         rows, numbers = self._columns.decode(lines, lambda line, error: broken.append(Refusal.of(line, error)))
-        self.tally.rows += len(lines) - self._columns.blank - len(rows)  # the others the joiner counts
         self.tally.refuse(error for _, error in broken)
-        wrong = self.joiner.take(rows, received_at, numbers)
+        wrong = self.joiner.take(rows, received_at, numbers, came=len(lines) - self._columns.blank)
         return sorted([*broken, *wrong], key=lambda refusal: refusal.row) if broken else wrong
 
     def leave(self, decoder: PointDecoder, received_at: float, most: int | None = None) -> Decoded:

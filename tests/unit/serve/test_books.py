@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pitwall.importer.audit import Books, DoorLine, equations
 from pitwall.ingest.http import UPLOAD_IDLE_S
+from pitwall.model.point import iso_utc
 from pitwall.wire.longform import COLUMNS
 from tests.doubles import A_POINT, Screen, WebServer, a_live_intake, publish
 from tests.unit.wire.test_long_rows import CARS, Row
@@ -198,6 +199,16 @@ class BooksTests(SynchronousTestCase):
         rows = self.line("udp", "rows")
         self.assertEqual((rows.received, rows.accepted, rows.pending), (3, 1, 0))
         self.assertEqual(self.books().ring.published, 3)
+
+    def test_without_time(self) -> None:
+        """Rows without any time make way for each other, and for those that have one."""
+        untimed = {"telemetry_name": "speed", "telemetry_value": 1.0, "vehicle_id": "a", "track": "barber"}
+        timed = {**untimed, "timestamp": iso_utc(self.server.reactor.seconds() + 0.001)}
+        self.send(*(json.dumps(each).encode() for each in (timed, untimed, untimed, untimed)))
+        self.assert_exact()
+        self.server.run_for(0.1)
+        self.assert_exact()
+        self.assertEqual(self.line("udp", "rows").accepted, 4)
 
     def test_upload(self) -> None:
         """What an upload holds is pending until it ends."""
