@@ -157,6 +157,24 @@ def run_score(parser: argparse.ArgumentParser, arguments: argparse.Namespace) ->
     return run(arguments)
 
 
+def audit_options(parser: argparse.ArgumentParser) -> None:
+    """The options of ``pitwall audit``."""
+    parser.add_argument("server", type=_server, metavar="URL", help="of the server, such as http://localhost:8081")
+    parser.add_argument("--json", action="store_true", help="say all of it as one JSON object")
+
+
+def run_audit(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
+    """Run ``pitwall audit``."""
+    from twisted.internet.task import react
+
+    from pitwall.importer.audit_command import run
+
+    try:
+        react(run, (arguments,))
+    except SystemExit as end:
+        return int(end.code or 0)
+
+
 def _server(text: str) -> str:
     try:
         parts = urlsplit(text)
@@ -194,5 +212,6 @@ def _seconds(text: str) -> float:
 COMMANDS = {
     "import": Command("send recordings to a running server", import_options, run_import),
     "calibrate": Command("fit sector boundaries to official sector times", calibrate_options, run_calibrate),
+    "audit": Command("check that a server's books are exact", audit_options, run_audit),
     "score": Command("say what recordings come to, and score the forecasts", score_options, run_score),
 }

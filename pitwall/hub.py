@@ -45,6 +45,11 @@ class Hub:
         self._staged: list[Point] = []
 
     @property
+    def staged(self) -> int:
+        """Points that are not rows for the workers yet."""
+        return len(self._staged)
+
+    @property
     def last_seq(self) -> int:
         """The number of the newest point; 0 before there is one."""
         return self.ring.last_seq
@@ -74,11 +79,25 @@ class Hub:
         """Count what was no point."""
         self.ledger.refused[door, reason] += count
 
+    def receive(self, door: str, count: int = 1) -> None:
+        """Count what came to be a point, good or not."""
+        self.ledger.received[door] += count
+
     def book(self, door: str, tally: Tally) -> None:
-        """Note what became of rows that a door joined to points."""
+        """Note what came, and what became of rows that a door joined to points."""
+        ledger = self.ledger
+        if tally.came:
+            ledger.received[door] += tally.came
+            tally.came = 0
+        if tally.left:
+            ledger.rows_joined[door] += tally.left
+            ledger.points_joined[door] += tally.joined
+            tally.left = tally.joined = 0
         if not tally:
             return
-        rows = self.ledger.rows[door]
+        for reason, count in tally.reasons.items():
+            ledger.rows_refused[door, reason] += count
+        rows = ledger.rows[door]
         rows["rows"] += tally.rows
         rows["samples"] += tally.samples
         rows["duplicates"] += tally.duplicates

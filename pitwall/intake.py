@@ -50,7 +50,7 @@ class LiveIntake:
         tally = joiner.tally
         if tally:
             tally = self.decoder.tally
-            self._hub.book(self._door, tally)
+        self._hub.book(self._door, tally)
         if joiner.waiting and self._call is None:
             self._call = self._later(WAIT_S, self._overdue)
         return tally

@@ -9,6 +9,8 @@ class Ledger:
     """Plain counters: the hot path adds, whoever asks reads."""
 
     def __init__(self) -> None:
+        #: What came to be a point by itself, good or not, by door; counted before it is decoded.
+        self.received: Counter[str] = Counter()
         #: Points accepted, by door.
         self.accepted: Counter[str] = Counter()
         #: Rows or datagrams refused, by (door, reason).
@@ -16,6 +18,13 @@ class Ledger:
         #: Rows of the long form and lap triggers, by door: those that came are ``rows``, and each of them is a
         #: sample of a point, a duplicate, or refused; what is held for its instant counts as a sample.
         self.rows: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        #: The refusals above that were of rows, by (door, reason).
+        self.rows_refused: Counter[tuple[str, str]] = Counter()
+        #: Rows whose values are in accepted points, by door, and the points that were made of them.
+        self.rows_joined: Counter[str] = Counter()
+        self.points_joined: Counter[str] = Counter()
+        #: Rows held for their order that were let go because their object could not be read on, by door.
+        self.rows_set_back: Counter[str] = Counter()
         #: What was repaired, by name.
         self.repairs: Counter[str] = Counter()
         #: Telemetry messages, once a flush whatever the number of clients.

@@ -34,6 +34,7 @@ from pitwall.pool.service import AggregationService
 from pitwall.race.book import RaceBook
 from pitwall.ring import PointRing
 from pitwall.rows import SharedRows
+from pitwall.serve.books import Books
 from pitwall.serve.broadcast import Broadcaster, Pace
 from pitwall.serve.health import Health
 from pitwall.serve.lag import ReactorLag
@@ -119,8 +120,30 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
     health = Health(
         hub, broadcaster, aggregation, doors, udp_door, bool(demos), buckets, pending=pending, lag=lag.figures
     )
+
+    def held() -> dict[str, int]:
+        waits = {"udp": by_udp.decoder.joiner.held(), "http": ingest.held()}
+        waits |= {demo.door: 0 for demo in demos}
+        for bucket in buckets:
+            waits[bucket.door] = bucket.held()
+        return waits
+
+    books = Books(
+        hub,
+        broadcaster,
+        held,
+        kernel_drops=udp_door.kernel_drops,
+        bodies=lambda: ingest.bodies,
+        insights=lambda: aggregation.book.insights.count,
+    )
     api = RestAPI(
-        hub, lambda: health.answer(reactor.seconds()), ingest.post, origins, reactor.seconds, aggregation.book
+        hub,
+        lambda: health.answer(reactor.seconds()),
+        ingest.post,
+        origins,
+        reactor.seconds,
+        aggregation.book,
+        lambda: books.answer(reactor.seconds()),
     )
     websocket = WebSocketDoor(
         WebSocketResource(screens), origins, lambda: len(broadcaster.clients), settings["MAX_CONNECTIONS"]
@@ -187,9 +210,11 @@ def _buckets(settings: dict[str, Any], hub: Hub, decoder: PointDecoder, told: To
     ]
 
 
-def _demos(settings: dict[str, Any], hub: Hub, decoder: PointDecoder, reactor: Any) -> list[Service]:
+def _demos(
+    settings: dict[str, Any], hub: Hub, decoder: PointDecoder, reactor: Any
+) -> list[SimulatedRaceService | ReplayService]:
     """The demo doors that are wanted."""
-    demos: list[Service] = []
+    demos: list[SimulatedRaceService | ReplayService] = []
     if settings["DEMO"]:
         demos.append(SimulatedRaceService(hub, decoder, reactor))
     path = settings["DEMO_DATA_PATH"]

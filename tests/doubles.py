@@ -26,6 +26,7 @@ from pitwall.model.events import EVENTS
 from pitwall.model.track import packaged_tracks
 from pitwall.ring import PointRing
 from pitwall.rows import SharedRows
+from pitwall.serve.books import Books
 from pitwall.serve.broadcast import Broadcaster, Pace
 from pitwall.serve.origins import OriginPolicy
 from pitwall.serve.quickpost import QuickPost
@@ -298,8 +299,17 @@ class WebServer:
         self.intake = a_live_intake(self.hub, "http", self.reactor, decoder, told)
         self.ingest = IngestDoor(self.hub, decoder, self.intake, told, self.reactor, cooperator, max_body, max_inflated)
         policy = OriginPolicy(origins)
+        #: By door, the rows that are in no point yet.
+        self.held = lambda: {"http": self.ingest.held()}
+        self.books = Books(self.hub, self.broadcaster, lambda: self.held(), bodies=lambda: self.ingest.bodies)
         self.api = RestAPI(
-            self.hub, lambda: (self.well, {"ok": self.well}), self.ingest.post, policy, self.reactor.seconds, race
+            self.hub,
+            lambda: (self.well, {"ok": self.well}),
+            self.ingest.post,
+            policy,
+            self.reactor.seconds,
+            race,
+            lambda: self.books.answer(self.reactor.seconds()),
         )
         clients = self.broadcaster.clients
         door = WebSocketDoor(WebSocketResource(self.factory), policy, lambda: len(clients), most_clients)

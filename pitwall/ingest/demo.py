@@ -123,7 +123,9 @@ class _LiveService(Service):
             from_s = max(self._reached_s, to_s - _LONGEST_STEP_S)
             if to_s > from_s:
                 self._reached_s = to_s
-                decoded = self._decoder.objects(self._due(from_s, to_s), now)
+                due = self._due(from_s, to_s)
+                self._hub.receive(self.door, len(due))
+                decoded = self._decoder.objects(due, now)
                 for refusal in decoded.refused:
                     self._hub.refuse(self.door, refusal.error.reason)
                 self._hub.publish(self.door, decoded.points, decoded.raws, now)

@@ -139,6 +139,8 @@ class IngestDoor:
         self._max_body = max_body
         self._max_inflated = max_inflated
         self._uploads: dict[str, _Upload] = {}
+        #: Those whose rows have not all left.
+        self._tables: dict[Table, None] = {}
         self._under_way = 0
 
     @property
@@ -147,10 +149,18 @@ class IngestDoor:
         return self._under_way > 0
 
     @property
+    def bodies(self) -> int:
+        """Long bodies under way: of these, the rows that are not read yet are not counted as come."""
+        return self._under_way
+
+    @property
     def pending(self) -> int:
         """Rows taken whose values are not in a point yet."""
-        tables = (upload.table for upload in self._uploads.values())
-        return self._live.joiner.pending + sum(table.pending for table in tables if table is not None)
+        return self._live.joiner.pending + sum(table.pending for table in self._tables)
+
+    def held(self) -> int:
+        """The same, counted row by row."""
+        return self._live.joiner.held() + sum(table.held() for table in self._tables)
 
     def post(self, request: Any) -> bytes | Deferred[bytes]:
         """The answer to a request, whose body has been read."""
@@ -199,8 +209,7 @@ class IngestDoor:
             if not upload.busy and now - upload.used_at > UPLOAD_IDLE_S:
                 del self._uploads[name]
                 if upload.table is not None:
-                    upload.table.finish()
-                    self._cooperator.cooperate(self._left(upload.table, Report())).whenDone()
+                    self._cooperator.cooperate(self._ended_table(upload.table, Report())).whenDone()
 
     def _steps(self, media_type: bytes, packed: bool, wanted: _Wanted, body: bytes, report: Report) -> Iterator[None]:
         if media_type == JSON:
@@ -226,12 +235,17 @@ class IngestDoor:
                 yield
         else:
             upload = _Upload()
-            yield from self._table_steps(upload, CSV, wanted, text_pieces, report)
+            broken: RefusedError | None = None
+            try:
+                yield from self._table_steps(upload, CSV, wanted, text_pieces, report)
+            except RefusedError as error:
+                broken = error  # gzip that ends too early: the rows before it were taken
             if upload.table is not None:
-                upload.table.finish()
-                yield from self._left(upload.table, report)
+                yield from self._ended_table(upload.table, report)
+            if broken is not None:
+                raise broken
         if wanted.upload is None and report.empty:
-            self._publish(Decoded([], [], [Refusal(NO_ROW, WireError("empty", "nothing in it"))]), report, 0.0)
+            self._refuse(Refusal(NO_ROW, WireError("empty", "nothing in it")), report)
 
     def _uploaded(self, media_type: bytes, wanted: _Wanted, pieces: Iterator[bytes], report: Report) -> Iterator[None]:
         assert wanted.upload is not None
@@ -249,8 +263,7 @@ class IngestDoor:
                 # A last body that is broken leaves its upload to be finished when nobody goes on with it.
                 del self._uploads[wanted.upload]
                 if upload.table is not None:
-                    upload.table.finish()
-                    yield from self._left(upload.table, report)
+                    yield from self._ended_table(upload.table, report)
         finally:
             upload.busy = False
             upload.used_at = self._clock.seconds()
@@ -270,11 +283,12 @@ class IngestDoor:
                     upload.table = JsonTable(self._told, lacking)
             except WireError as error:
                 # What cannot be read as a whole is one refusal, and nothing further of it is looked at.
-                self._publish(Decoded([], [], [Refusal.of(0, error)]), report, 0.0)
+                self._refuse(Refusal.of(0, error), report)
                 return
             first = False
             table = upload.table
             assert table is not None
+            self._tables[table] = None
             received_at = self._clock.seconds()
             self._publish(Decoded([], [], table.take(lines, received_at)), report, received_at)
             yield from self._left(table, report)
@@ -301,6 +315,12 @@ class IngestDoor:
             if not table.complete:
                 return
 
+    def _ended_table(self, table: Table, report: Report) -> Iterator[None]:
+        """There are no further lines: publish all that is held."""
+        table.finish()
+        yield from self._left(table, report)
+        self._tables.pop(table, None)
+
     def _lines(self, pieces: Iterator[bytes], report: Report) -> Iterator[list[bytes]]:
         """The lines of a text, some at a time; the last one may lack its line feed."""
         lines = Lines(pieces)
@@ -310,7 +330,7 @@ class IngestDoor:
             if lines.rest:
                 yield [lines.rest]
         except WireError as error:
-            self._publish(Decoded([], [], [Refusal.of(0, error)]), report, 0.0)
+            self._refuse(Refusal.of(0, error), report)
 
     def _unpacked(self, body: bytes, most: int, setting: str) -> Iterator[bytes]:
         size = 0
@@ -338,13 +358,14 @@ class IngestDoor:
                     report.rows += len(rows)
                     yield
         except WireError as error:
-            self._took(Decoded([], [], [Refusal.of(0, error)]), report, 0.0)
+            self._refuse(Refusal.of(0, error), report)
 
     def _json(self, body: bytes, report: Report, lacking: Lacking | None) -> None:
         received_at = self._clock.seconds()
         try:
             decoded = self._decode(body, received_at, lacking)
         except WireError as error:
+            self._hub.receive("http")
             decoded = Decoded([], [], [Refusal.of(0, error)])
         self._took(decoded, report, received_at)
 
@@ -361,6 +382,11 @@ class IngestDoor:
         """Publish what came live, and note it in the answer."""
         report.book(self._intake.take(decoded, received_at))
         report.note(decoded)
+
+    def _refuse(self, refusal: Refusal, report: Report) -> None:
+        """Refuse as one what can't be divided."""
+        self._hub.receive("http")
+        self._publish(Decoded([], [], [refusal]), report, 0.0)
 
     def _publish(self, decoded: Decoded, report: Report, received_at: float) -> None:
         """Publish what a file had, and note it in the answer."""

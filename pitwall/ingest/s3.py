@@ -215,6 +215,8 @@ class S3Service(Service):
         self._store = ProgressFile(Path(state_dir, PROGRESS_FILE)) if store is None and state_dir else store
         self._chance = chance or random.Random()
         self._waiting: Deferred[None] | None = None
+        #: Whose rows are held.
+        self._table: Table | None = None
         self._unlisted = ""
 
     def startService(self) -> None:
@@ -298,6 +300,7 @@ class S3Service(Service):
         except Exception:
             self.log.failure("a look at bucket {bucket} failed unforeseen", bucket=self._bucket)
             look = Look(errors=1, failed="a fault of ours", left=set(keys or ()))
+        self._put_back()
         self.objects_read += look.objects_read
         self.errors += look.errors
         if look.notes:
@@ -321,6 +324,9 @@ class S3Service(Service):
     def _take(self, table: Table, lines: list[bytes]) -> float:
         """Take some lines in and publish what is ready; returns how long it took [s]."""
         began = float(self._reactor.seconds())
+        if table is not self._table:
+            self._put_back()
+            self._table = table
         refused = table.take(lines, began) if lines else []
         decoded = table.leave(self._decoder, began, _INSTANTS)
         tally, table.tally = table.tally, Tally()
@@ -332,6 +338,17 @@ class S3Service(Service):
         self.pending = table.pending
         return max(0.0, float(self._reactor.seconds()) - began)
 
+    def held(self) -> int:
+        """The rows that are held, counted one by one."""
+        return 0 if self._table is None else self._table.held()
+
+    def _put_back(self) -> None:
+        """An object is read no further: what is held of it comes once more with the next reading."""
+        if self._table is not None:
+            self._hub.ledger.rows_set_back[self.door] += self._table.held()
+        self._table, self.pending = None, 0
+
     def _refuse(self, reason: str) -> float:
+        self._hub.receive(self.door)
         self._hub.refuse(self.door, reason)
         return 0.0

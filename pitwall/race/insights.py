@@ -89,6 +89,11 @@ class InsightBook:
         self._cars: dict[tuple[str, str], _Car] = {}
         self._tick_ms: dict[str, int] = {}
 
+    @property
+    def count(self) -> int:
+        """So many were said."""
+        return self._count
+
     def tick(self, track: str, at_ms: int, cars: Sequence[CarNow]) -> list[dict[str, Any]]:
         """
         What is new to say of cars, by chassis and then in the order of the formulas.

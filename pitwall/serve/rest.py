@@ -45,6 +45,7 @@ class RestAPI:
         origins: which pages may read the answers.
         seconds: tells the time [s since 1970].
         race: the tables of laps, gaps, insights and forecasts; None where no race is computed.
+        ledger: gives the answer of ``/api/ledger``.
     """
 
     app = Klein()
@@ -58,7 +59,9 @@ class RestAPI:
         origins: OriginPolicy,
         seconds: Callable[[], float],
         race: RaceTables | None = None,
+        ledger: Callable[[], dict[str, Any]] = dict,
     ) -> None:
+        self._ledger = ledger
         self._race = NoRace() if race is None else race
         self._seconds = seconds
         self._hub = hub
@@ -83,7 +86,7 @@ class RestAPI:
     def index(self, request: Any) -> bytes:
         """What this server is and where to look."""
         paths = ["/api/health", "/api/recent/100", "/api/cars", "/api/ingest"]
-        paths += ["/api/laps", "/api/gaps", "/api/insights", "/api/score"]
+        paths += ["/api/laps", "/api/gaps", "/api/insights", "/api/score", "/api/ledger"]
         return json.encode({"ok": True, "name": "pitwall", "version": __version__, "paths": paths})
 
     @app.route("/api/health", methods=["GET"])
@@ -92,6 +95,11 @@ class RestAPI:
         well, content = self._health()
         request.setResponseCode(200 if well else 503)
         return json.encode(content)
+
+    @app.route("/api/ledger", methods=["GET"])
+    def ledger(self, request: Any) -> bytes:
+        """What came in and what became of it, all of one moment."""
+        return json.encode(self._ledger())
 
     @app.route("/api/recent/<count>", methods=["GET"])
     def recent(self, request: Any, count: str) -> bytes:

@@ -59,7 +59,16 @@ _autobahn_log.set_log_level("critical")
 
 @implementer(IPushProducer)
 class TelemetryClient(WebSocketServerProtocol):
-    """One screen. ``skipped`` counts the points it did not get because it was behind."""
+    """
+    One screen.
+
+    Attributes:
+        skipped: the points it did not get because it was behind.
+        delivered: the points written to it.
+        number: the how many-th client it is.
+        joined_at: when it came [s since 1970].
+        joined_seq: the last point before its stream.
+    """
 
     log = _autobahn_log
     _log = Logger()
@@ -67,6 +76,10 @@ class TelemetryClient(WebSocketServerProtocol):
     factory: TelemetryFactory
     transport: Any
     skipped = 0
+    delivered = 0
+    number = 0
+    joined_at = 0.0
+    joined_seq = 0
     _joined = False
     _asked = Asked()
     _behind = False  # it catches up from the ring
@@ -150,6 +163,12 @@ class TelemetryClient(WebSocketServerProtocol):
                 self._count_skipped(frame.first_seq - 1)
             self._seq = frame.last_seq
             self._write(frame)
+            self.delivered += frame.last_seq - frame.first_seq + 1
+
+    @property
+    def reached(self) -> int:
+        """The number of the last point that was written to it or skipped."""
+        return self._seq
 
     def say(self, frame: Frame) -> None:
         """Send a message that is not to be left out; too many of them unsent end the connection."""
@@ -214,7 +233,10 @@ class TelemetryClient(WebSocketServerProtocol):
         if self._asked.snapshot:
             broadcaster.flush()  # so that the newest points are not sent again
         self._next = broadcaster.frames.end
-        self._seq = broadcaster.flushed_seq
+        self._seq = self.joined_seq = broadcaster.flushed_seq
+        self.factory.joined += 1
+        self.number = self.factory.joined
+        self.joined_at = self.factory.reactor.seconds()
         self._joined = True
         broadcaster.clients[self] = None
         if self._asked.since is not None:
@@ -325,6 +347,8 @@ class TelemetryFactory(WebSocketServerFactory):
     ) -> None:
         super().__init__(reactor=reactor, server="")
         self.broadcaster = broadcaster
+        #: Clients that have come so far.
+        self.joined = 0
         self.max_buffer = max_buffer
         self.stall_s = stall_s
         self.setProtocolOptions(

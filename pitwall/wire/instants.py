@@ -25,10 +25,10 @@ from __future__ import annotations
 import math
 from bisect import insort
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from heapq import heapify, heappop, heapreplace
-from itertools import islice
+from itertools import chain, islice
 from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
@@ -176,7 +176,13 @@ class Joiner:
         #: A place in the text that the rows are from; an instant keeps that of its first row.
         self.mark = 0
 
-    def take(self, rows: Sequence[LongRow], received_at: float, lines: Sequence[int] | None = None) -> list[Refusal]:
+    def take(
+        self,
+        rows: Sequence[LongRow],
+        received_at: float,
+        lines: Sequence[int] | None = None,
+        came: int | None = None,
+    ) -> list[Refusal]:
         """
         Take rows in, in order.
 
@@ -184,12 +190,14 @@ class Joiner:
             rows: as they came.
             received_at: when [s since 1970], for rows without any time.
             lines: the number of each row, for refusals; by default they are counted from 0.
+            came: how many came, where that was counted before they were decoded; by default as many as there are.
 
         Returns:
             The rows that were refused.
         """
         refused: list[Refusal] = []
         tally, specs = self.tally, self._specs
+        tally.rows += len(rows) if came is None else came
         before = tally.duplicates
         stamp = meta_time = vehicle_id = lap = None
         instant: Instant | None = None
@@ -220,8 +228,7 @@ class Joiner:
                     values[key] = value
             except WireError as error:
                 refused.append(Refusal.of(lines[index] if lines is not None else index, error))
-        tally.rows += len(rows)
-        tally.refused += len(refused)
+        tally.refuse(error for _, error in refused)
         samples = len(rows) - len(refused) - (tally.duplicates - before)
         tally.samples += samples
         self.pending += samples
@@ -255,10 +262,12 @@ class Joiner:
                 count = leaving[row][1]
                 refused += [Refusal(NO_ROW, error)] * count
                 self.tally.samples -= count
-                self.tally.refused += count
+                self.tally.refuse([error] * count)
             wrong = {row for row, _ in decoded.refused}
             leaving = [left for index, left in enumerate(leaving) if index not in wrong]
-        for (instant, _), point in zip(leaving, decoded.points, strict=True):
+        self.tally.joined += len(decoded.points)
+        for (instant, count), point in zip(leaving, decoded.points, strict=True):
+            self.tally.left += count
             if instant.lap is not None and instant.lap in UNKNOWN_LAPS:
                 point.lap = float(instant.lap)  # it says that it is not known, which is more than nothing
         return Decoded(decoded.points, decoded.raws, refused)
@@ -322,8 +331,9 @@ class Joiner:
                     return instant
         if not row.timestamp and not row.meta_time:
             # Without any time the channel itself tells that this is another instant.
-            car.arrival_us = instant.at_us + 1000
-            instant = self._enter(row, received_at)
+            while key in instant.values:
+                car.arrival_us = instant.at_us + 1000
+                instant = self._enter(row, received_at)
             instant.values[key] = value
             return instant
         self.tally.duplicates += 1
@@ -413,6 +423,14 @@ class Joiner:
     def _repaired(self, name: str, instant: Instant, count: int = 1) -> None:
         self.tally.repairs[Repair(name, instant.track, instant.car.chassis)] += count
 
+    def held(self) -> int:
+        """The rows whose values are in no point yet, counted in the instants themselves; `pending` keeps account."""
+        return sum(map(_fresh, self._done)) + sum(map(_fresh, self._open()))
+
+    def _open(self) -> Iterable[Instant]:
+        """The instants that are not complete."""
+        raise NotImplementedError
+
     def _entered(self, instant: Instant, received_at: float) -> None:
         """An instant has something new; decide when it leaves."""
         raise NotImplementedError
@@ -447,6 +465,9 @@ class LiveJoiner(Joiner):
         for car, deadline_s in tuple(self._waiting.items()):
             if now >= deadline_s:
                 self._complete(car)
+
+    def _open(self) -> Iterable[Instant]:
+        return [car.open for car in self._waiting if car.open is not None]
 
     def _complete(self, car: _Car) -> None:
         if car.open is not None:
@@ -556,6 +577,9 @@ class FileJoiner(Joiner):
     def finish(self) -> None:
         """There are no further rows: let all leave."""
         self._ending = True
+
+    def _open(self) -> Iterable[Instant]:
+        return chain.from_iterable(self._held_by_car.values())
 
     def _entered(self, instant: Instant, received_at: float) -> None:
         self._ending = False

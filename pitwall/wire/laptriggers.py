@@ -90,6 +90,7 @@ class TriggerTable:
         self._held: list[_Trigger] = []
         self._held_from: int | None = None
         self._ready: list[_Trigger] = []
+        self._ending = False
         self._seen: dict[tuple[str, str], list[int]] = {}
 
     @staticmethod
@@ -110,17 +111,23 @@ class TriggerTable:
     @property
     def complete(self) -> bool:
         """Whether there is something for `leave` to take."""
-        return bool(self._ready)
+        return bool(self._ready) or (self._ending and bool(self._held))
 
     @property
     def held_from(self) -> int | None:
         """The first mark whose rows have not all left; None without such rows."""
         return self._held_from if self.pending else None
 
+    def held(self) -> int:
+        """Rows that are held."""
+        return self.pending
+
     def take(self, lines: Sequence[bytes], received_at: float) -> list[Refusal]:
         """Take lines in; returns those that were refused."""
-        refused = []
+        refused: list[Refusal] = []
         rows = 0
+        before = len(self._held)
+        self._ending = False
         for index, line in enumerate(lines):
             try:
                 cells = cells_of(line, len(self._names))
@@ -134,24 +141,29 @@ class TriggerTable:
                 rows += error.reason in ("not_utf8", "csv_fields")
                 refused.append(Refusal.of(index, error))
         self.tally.rows += rows
-        self.tally.refused += len(refused)
+        self.tally.refuse(error for _, error in refused)
+        self.tally.samples += len(self._held) - before
         if len(self._held) > _MOST_HELD:
-            self.finish()
+            self._sort()
         return refused
 
     def finish(self) -> None:
-        """Let all that is held leave, in the order of time."""
+        """There are no further rows: let all leave, in the order of time."""
+        self._ending = True
+
+    def _sort(self) -> None:
+        """Make ready what is held, without what is repeated."""
         held, self._held, self._held_from = sorted(self._held, key=attrgetter("at_us")), [], None
         for trigger in held:
             seen = self._seen.setdefault((trigger.chassis, trigger.kind), [])
             at = bisect_left(seen, trigger.at_us)
             near = [each for each in seen[max(at - 1, 0) : at + 1] if abs(each - trigger.at_us) < REPEATS_S * _US]
             if near:
+                self.tally.samples -= 1
                 self.tally.duplicates += 1
                 self._repaired("repeated_trigger", trigger)
                 continue
             seen.insert(at, trigger.at_us)
-            self.tally.samples += 1
             if trigger.bad_time:
                 self._repaired("bad_lap_time", trigger)
             if trigger.lap in UNKNOWN_LAPS:
@@ -162,15 +174,21 @@ class TriggerTable:
         """Remember triggers that an earlier reading has taken, so that repeated ones are merged with them."""
         tally, self.tally = self.tally, Tally()
         self.take(lines, 0.0)
-        self.finish()
+        self._sort()
         self._ready.clear()
         self.tally = tally
 
     def leave(self, decoder: PointDecoder, received_at: float, most: int | None = None) -> Decoded:
         """The points of what may leave, at most so many."""
+        if self._ending:
+            self._sort()
         ready = self._ready if most is None else self._ready[:most]
         self._ready = self._ready[len(ready) :]
         decoded = decoder.objects(list(map(_encode, ready)), received_at)
+        self.tally.left += len(decoded.points)
+        self.tally.joined += len(decoded.points)
+        self.tally.samples -= len(decoded.refused)
+        self.tally.refuse(error for _, error in decoded.refused)
         if not decoded.refused:
             for trigger, point in zip(ready, decoded.points, strict=True):
                 if trigger.lap is not None and trigger.lap not in UNKNOWN_LAPS:

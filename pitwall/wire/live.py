@@ -50,6 +50,7 @@ class LiveDecoder:
     def datagrams(self, datagrams: Sequence[bytes], received_at: float) -> Decoded:
         """The points of datagrams; never raises. ``received_at`` is in s since 1970."""
         if not may_have_rows(b"".join(datagrams)):
+            self._came(len(datagrams))
             decoded = self._decoder.objects(datagrams, received_at, self._document)
             # Rows of CSV do not show so soon.
             return self._with_left(decoded, received_at) if self.joiner.complete else decoded
@@ -67,6 +68,7 @@ class LiveDecoder:
                 else:
                     rows += found
         refused = self.joiner.take(rows, received_at)
+        self._came(len(others))
         decoded = self._decoder.objects(others, received_at, self._document)
         return self._with_left(decoded._replace(refused=broken + refused + decoded.refused), received_at)
 
@@ -86,6 +88,7 @@ class LiveDecoder:
         """
         fields = self._fields if lacking is None else lacking.fields()
         if not may_have_rows(b"".join(raws)):
+            self._came(len(raws))
             return self._single(self._decoder.objects(raws, received_at, lacking=fields))
         rows: list[LongRow] = []
         numbers: list[int] = []
@@ -104,6 +107,7 @@ class LiveDecoder:
             else:
                 rows += found
                 numbers += [index] * len(found)
+        self._came(len(others))
         decoded = self._single(self._decoder.objects(others, received_at, lacking=fields))
         refused += [Refusal(indexes[row], error) for row, error in decoded.refused]
         refused += self.rows(rows, received_at, numbers, lacking)
@@ -115,11 +119,11 @@ class LiveDecoder:
         The points of a JSON array of points and rows.
 
         Raises:
-            WireError: the whole is no JSON array, or an empty one.
+            WireError: the whole is no JSON array, or an empty one; it is not counted as come then.
         """
         if not may_have_rows(body):
             fields = self._fields if lacking is None else lacking.fields()
-            return self._single(self._decoder.array(body, received_at, fields))
+            return self._single(self._decoder.array(body, received_at, fields, self._came))
         rows = array_rows(body)
         if rows:
             refused = self.rows(rows, received_at, None, lacking)
@@ -137,7 +141,7 @@ class LiveDecoder:
         The point of one JSON object, or what its row makes complete.
 
         Raises:
-            WireError: what is wrong with a point.
+            WireError: what is wrong with a point; it is not counted as come then.
         """
         rows = json_rows(body) if may_have_rows(body) else None
         if rows is not None:
@@ -145,6 +149,7 @@ class LiveDecoder:
             return self._with_left(Decoded([], [], refused), received_at)
         fields = self._fields if lacking is None else lacking.fields()
         point, raw = self._decoder.one(body, received_at, fields)
+        self._came(1)
         return self._single(Decoded([point], [raw], []))
 
     def rows(
@@ -160,6 +165,7 @@ class LiveDecoder:
 
     def _document(self, raw: bytes, received_at: float) -> Decoded:
         """The points of a datagram that is no single object."""
+        self._came(-1)  # it was taken for one; now what is in it counts
         body = raw.removeprefix(b"\xef\xbb\xbf").strip(_BLANK)
         first = body[:1]
         if first == b"[" and may_have_rows(body):
@@ -179,7 +185,7 @@ class LiveDecoder:
                 return self._csv(header, rest.split(b"\n"), received_at)
             if header.count(b",") == _ROW_COMMAS:
                 return self._csv(None, body.split(b"\n"), received_at)
-        return decode_document(self._decoder, raw, received_at, self._fields)
+        return decode_document(self._decoder, raw, received_at, self._fields, self._came)
 
     def _pretty(self, body: bytes, received_at: float) -> Decoded | None:
         """The one object that some lines are; None where each line is for itself."""
@@ -202,8 +208,10 @@ class LiveDecoder:
             columns = LongColumns(COLUMNS if header is None else header_names(header))
         except WireError as error:
             return Decoded([], [], [self._broken(0, error)])
-        rows, numbers = columns.decode(lines, lambda line, error: refused.append(self._broken(line, error)))
-        refused += self.joiner.take(rows, received_at, numbers)
+        rows, numbers = columns.decode(lines, lambda line, error: refused.append(Refusal.of(line, error)))
+        self.joiner.tally.refuse(error for _, error in refused)
+        refused += self.joiner.take(rows, received_at, numbers, came=len(lines) - columns.blank)
+        self._came(len(others))
         decoded = decode_rows(others, received_at, self._decoder, self._fields)
         return decoded._replace(refused=refused + decoded.refused)
 
@@ -220,5 +228,9 @@ class LiveDecoder:
     def _broken(self, row: int, error: WireError) -> Refusal:
         """A row that is none; it counts as one all the same."""
         self.joiner.tally.rows += 1
-        self.joiner.tally.refused += 1
+        self.joiner.tally.refuse((error,))
         return Refusal.of(row, error)
+
+    def _came(self, count: int) -> None:
+        """Count what came to be a point by itself."""
+        self.joiner.tally.came += count

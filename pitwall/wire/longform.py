@@ -190,10 +190,14 @@ class LongColumns:
 
     Args:
         names: the header's, or `COLUMNS`.
+
+    Attributes:
+        blank: lines without any content, of those decoded last.
     """
 
     def __init__(self, names: Sequence[str]) -> None:
         names = ["vehicle_id" if name in _CAR_NAMES and "vehicle_id" not in names else name for name in names]
+        self.blank = 0
         self._width = len(names)
         at = [names.index(name) if name in names else None for name in LongRow.__struct_fields__]
         while at[-1] is None:
@@ -213,6 +217,7 @@ class LongColumns:
             lines: without their line feeds.
             refuse: is called with the index of a line and the WireError, for one that is no row.
         """
+        self.blank = 0
         if not lines:
             return Indexed([], ())
         try:
@@ -236,6 +241,8 @@ class LongColumns:
                 if careful is not None:
                     cells.append(careful)
                     numbers.append(number)
+                else:
+                    self.blank += 1
         return Indexed(self._rows(list(zip(*cells, strict=True))), numbers)
 
     def _rows(self, columns: Sequence[Sequence[str]]) -> list[LongRow]:

@@ -68,6 +68,10 @@ class Decoded(NamedTuple):
     refused: list[Refusal]
 
 
+def uncounted(count: int) -> None:
+    """Nobody counts what comes."""
+
+
 class PointDecoder:
     """Decodes points; remembers only which vendor fields it has seen."""
 
@@ -118,9 +122,15 @@ class PointDecoder:
                 clean.append(raw)
         return decoded
 
-    def array(self, body: bytes, received_at: float, lacking: Mapping[str, str] = NOTHING_LACKING) -> Decoded:
+    def array(
+        self,
+        body: bytes,
+        received_at: float,
+        lacking: Mapping[str, str] = NOTHING_LACKING,
+        came: Callable[[int], object] = uncounted,
+    ) -> Decoded:
         """
-        The points of a JSON array of objects, oldest first.
+        The points of a JSON array of objects, oldest first; ``came`` is told how many elements there are.
 
         Raises:
             WireError: the whole is no JSON array.
@@ -131,6 +141,7 @@ class PointDecoder:
             raise json_error(error) from None
         if not parts:
             raise WireError("empty", "an empty array, wanted points")
+        came(len(parts))
         if _all_plain(parts):
             try:
                 points = self._decode_list(body)

@@ -58,6 +58,9 @@ class Table(Protocol):
     @property
     def released(self) -> Released: ...  # noqa: D102
 
+    def held(self) -> int:
+        """The rows that are held, counted one by one; `pending` keeps account of them."""
+
     def take(self, lines: Sequence[bytes], received_at: float) -> list[Refusal]:
         """Take lines in (without their line feeds); returns those that are refused, by index."""
 
@@ -94,6 +97,10 @@ class WideTable:
         """Whether there are lines to leave as points."""
         return bool(self._lines)
 
+    def held(self) -> int:
+        """None: each line is a point."""
+        return 0
+
     def take(self, lines: Sequence[bytes], received_at: float) -> list[Refusal]:
         """Take lines in; what is wrong with them `leave` says."""
         self._lines = lines
@@ -103,6 +110,7 @@ class WideTable:
         """The points of the lines that were taken."""
         lines, self._lines = self._lines, ()
         decoded = self._rows.decode(decoder, lines, received_at) if lines else _NONE
+        self.tally.came += len(lines) - self._rows.blank if lines else 0
         self.tally.singles += len(decoded.points)
         return decoded
 
@@ -125,6 +133,7 @@ class PlainTable(WideTable):
         """The points of the lines that were taken."""
         lines, self._lines = self._lines, ()
         rows = [(index, line) for index, line in enumerate(lines) if line.strip(b" \t\r,")]
+        self.tally.came += len(rows)
         decoded = decode_rows([line for _, line in rows], received_at, decoder)
         self.tally.singles += len(decoded.points)
         return decoded._replace(refused=[Refusal(rows[row][0], error) for row, error in decoded.refused])
@@ -183,6 +192,10 @@ class _JoinedTable:
         """See `Table`."""
         return self.joiner.held_from
 
+    def held(self) -> int:
+        """See `Table`."""
+        return self.joiner.held()
+
     def finish(self) -> None:
         """Make all ready that is held."""
         self.joiner.finish()
@@ -199,9 +212,8 @@ class LongTable(_JoinedTable):
         """Take lines in; returns those that are refused, by index."""
         broken: list[Refusal] = []
         rows, numbers = self._columns.decode(lines, lambda line, error: broken.append(Refusal.of(line, error)))
-        self.tally.rows += len(broken)
-        self.tally.refused += len(broken)
-        wrong = self.joiner.take(rows, received_at, numbers)
+        self.tally.refuse(error for _, error in broken)
+        wrong = self.joiner.take(rows, received_at, numbers, came=len(lines) - self._columns.blank)
         return sorted([*broken, *wrong], key=lambda refusal: refusal.row) if broken else wrong
 
     def leave(self, decoder: PointDecoder, received_at: float, most: int | None = None) -> Decoded:
@@ -327,7 +339,7 @@ class JsonTable(_JoinedTable):
                 rows += found
                 numbers += [index] * len(found)
         self.tally.rows += len(refused)
-        self.tally.refused += len(refused)
+        self.tally.refuse(error for _, error in refused)
         return refused + self.joiner.take(rows, received_at, numbers)
 
     def leave(self, decoder: PointDecoder, received_at: float, most: int | None = None) -> Decoded:
@@ -336,6 +348,7 @@ class JsonTable(_JoinedTable):
         points, self._points = self._points, []
         if not points:
             return left
+        self.tally.came += len(points)
         decoded = decoder.objects(points, received_at, lacking=self._fields)
         self.tally.singles += len(decoded.points)
         refused = [Refusal(self._indexes[row], error) for row, error in decoded.refused]

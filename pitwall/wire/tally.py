@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Final, NamedTuple
+
+from pitwall.wire.errors import WireError
 
 
 class Repair(NamedTuple):
@@ -23,15 +26,29 @@ class Tally:
         samples: rows whose value is in a point, or will be.
         duplicates: rows that were dropped because they had come before, with the same value or another.
         refused: rows that were refused.
+        reasons: and why.
+        left: rows whose value is in a point that has left.
+        joined: points made of rows that have left.
         singles: points that came by themselves, beside the rows.
+        came: what came to be a point by itself, good or not; counted where the text is cut, before it is decoded.
         repairs: what was repaired.
     """
 
-    __slots__ = ("duplicates", "refused", "repairs", "rows", "samples", "singles")
+    __slots__ = (
+        *("came", "duplicates", "joined", "left", "reasons", "refused", "repairs", "rows", "samples", "singles"),
+    )
 
     def __init__(self) -> None:
         self.rows = self.samples = self.duplicates = self.refused = self.singles = 0
+        self.came = self.left = self.joined = 0
+        self.reasons: Counter[str] = Counter()
         self.repairs: Counter[Repair] = Counter()
+
+    def refuse(self, errors: Iterable[WireError]) -> None:
+        """Count rows that are refused, one for each error."""
+        for error in errors:
+            self.refused += 1
+            self.reasons[error.reason] += 1
 
     def __bool__(self) -> bool:
         """Whether anything became of rows; points that came by themselves do not count."""

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
 from pitwall.model.channels import CSV_FIELDS
 from pitwall.wire.errors import WireError
 from pitwall.wire.fields import NOTHING_LACKING
-from pitwall.wire.points import EXACT_REFUSALS, Decoded, PointDecoder, Refusal
+from pitwall.wire.points import EXACT_REFUSALS, Decoded, PointDecoder, Refusal, uncounted
 
 _FEWEST_CSV_FIELDS = 6
 # Reasons for which lines that begin with a brace may be several objects.
@@ -40,12 +40,17 @@ _TEMPLATES = {
 
 
 def decode_document(
-    decoder: PointDecoder, raw: bytes, received_at: float, lacking: Mapping[str, str] = NOTHING_LACKING
+    decoder: PointDecoder,
+    raw: bytes,
+    received_at: float,
+    lacking: Mapping[str, str] = NOTHING_LACKING,
+    came: Callable[[int], object] = uncounted,
 ) -> Decoded:
     """
     The points of one message in any of the forms above, oldest first.
 
-    ``lacking`` has the track or the chassis of points that do not say it.
+    ``lacking`` has the track or the chassis of points that do not say it; ``came``
+    is told how many rows there are, good or not, before they are looked at.
 
     Never raises: what is wrong is in the refusals, indexed by row.
     """
@@ -55,8 +60,9 @@ def decode_document(
         if not body:
             raise WireError("empty", "nothing in it")
         if first == b"[":
-            return decoder.array(body, received_at, lacking)
+            return decoder.array(body, received_at, lacking, came)
         if b"\n" not in body:
+            came(1)
             return decode_rows([body], received_at, decoder, lacking)
         if first == b"{":
             # Pretty-printed JSON has line feeds too: only what is no single object is taken line by line.
@@ -66,10 +72,13 @@ def decode_document(
                 if error.reason not in _NO_OBJECT:
                     raise
             else:
+                came(1)
                 return Decoded([point], [clean], [])
         lines = [line for line in body.split(b"\n") if line.strip(_BLANK)]
+        came(len(lines))
         return decode_rows(lines, received_at, decoder, lacking)
     except WireError as error:
+        came(1)
         return Decoded([], [], [Refusal.of(0, error)])
 
 

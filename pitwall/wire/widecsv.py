@@ -49,6 +49,9 @@ class WideRows:
     Raises:
         WireError: it is no header of telemetry: not text, without a column
             for the car, too many columns, or one that is there twice.
+
+    Attributes:
+        blank: lines without any content, of those decoded last.
     """
 
     def __init__(self, header: bytes, lacking: Lacking = NOTHING) -> None:
@@ -60,6 +63,7 @@ class WideRows:
         # Of two names for one channel the decoder chooses, row by row: both stay as they were sent.
         names = [name if known.count(channel) > 1 else channel for name, channel in zip(names, known, strict=True)]
         self._begin = msgspec.json.encode(told)[:-1] + b"," if told else b"{"
+        self.blank = 0
         self._names = names
         self._told = told
         self._vendor = [n for n, name in enumerate(names) if name and _kind(name) == "vendor"]
@@ -95,6 +99,7 @@ class WideRows:
         objects: list[bytes] = []
         rows: list[int] = []
         refused: list[Refusal] = []
+        self.blank = 0
         for index, line in enumerate(lines):
             try:
                 row = self._object(line.strip(_BLANK))
@@ -104,6 +109,8 @@ class WideRows:
                 if row is not None:
                     objects.append(row)
                     rows.append(index)
+                else:
+                    self.blank += 1
         points, raws, wrong = decoder.objects(objects, received_at)
         if wrong:
             refused = sorted([*refused, *(Refusal(rows[row], error) for row, error in wrong)], key=_row)

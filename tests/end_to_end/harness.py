@@ -50,7 +50,8 @@ def wait_for(what: str, found: Callable[[], Any], within_s: float = 10.0) -> Any
 
 def clean_environment(**settings: str) -> dict[str, str]:
     """The environment for a server: what a shell has, and these settings."""
-    kept = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")
+    # With PYTHONPATH the server is of the same checkout as the test.
+    kept = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH")
     return {**{name: os.environ[name] for name in kept if name in os.environ}, **settings}
 
 

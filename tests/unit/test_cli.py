@@ -53,6 +53,8 @@ class CommandLineTests(SynchronousTestCase):
             (("import", "--follow", "-"), "--follow is for local files, and - is none"),
             (("import", "--follow", "a.csv", "s3://race/a"), "--follow is for local files, and s3://race/a is none"),
             (("import", "-", "-"), "standard input can be read once"),
+            (("audit",), "URL"),
+            (("audit", "localhost:8081"), "wanted a URL such as http://localhost:8081"),
             (("import", "s3://race"), "s3://race names no object, wanted s3://bucket/key"),
             (("import", "s3:///key"), "s3:///key names no object, wanted s3://bucket/key"),
             (("import", "--server", "localhost:8081", "a"), "wanted a URL such as http://localhost:8081"),

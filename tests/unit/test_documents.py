@@ -7,15 +7,18 @@ import math
 import re
 from pathlib import Path
 
+import msgspec
 from twisted.trial.unittest import SynchronousTestCase
 
 from pitwall.config import DEMO, SETTINGS
+from pitwall.importer.audit import Books as LedgerBooks
+from pitwall.importer.audit import equations
 from pitwall.model.channels import ALIASES, CORE, EXTRA
 from pitwall.wire import instants, laptriggers
 from pitwall.wire.errors import WireError
 from pitwall.wire.live import LiveDecoder
 from pitwall.wire.points import PointDecoder
-from tests.doubles import a_hub, told_of
+from tests.doubles import Screen, WebServer, a_hub, told_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -100,6 +103,24 @@ class DocumentTests(SynchronousTestCase):
         told = {name for cell in first_cells for name in re.findall(r"`([\w.]+)`", cell)}
         self.assertEqual(told - set(shown), set())
         self.assertEqual(set(shown) - told - {"type", "meta"}, set())
+
+    def test_ledger(self) -> None:
+        """The example of the ledger is exact, and has the fields that the server gives, each of them explained."""
+        (example,) = blocks("docs/ledger.md", "json")
+        found = equations(msgspec.json.decode(example, type=LedgerBooks))
+        self.assertEqual(
+            [each.name for each in found if each.exact], ["udp points", "udp rows", "client 1", "ring", "workers"]
+        )
+        server = WebServer(self)
+        Screen(server)
+        shown, given = json.loads(example), server.books.answer(0.0)
+        self.assertEqual(shown.keys(), given.keys())
+        text = (ROOT / "docs/ledger.md").read_text()
+        for name in ("doors", "clients"):
+            for line, real in zip(shown[name], given[name], strict=False):
+                self.assertEqual(line.keys(), real.keys())
+                for field in line.keys() - {"door", "unit", "id", "address", "since"}:
+                    self.assertIn(f"`{field}`", text)
 
     def test_links(self) -> None:
         """Every link to another file leads somewhere."""

@@ -13,6 +13,7 @@ import msgspec
 from botocore.exceptions import EndpointConnectionError
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.task import Clock
 from twisted.logger import Logger
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -23,6 +24,8 @@ from pitwall.ingest.s3reader import Stopped, back_off
 from pitwall.model.point import Point
 from pitwall.ring import PointRing
 from pitwall.rows import SharedRows
+from pitwall.serve.books import Books
+from pitwall.serve.broadcast import Broadcaster, Pace
 from pitwall.wire.errors import WireError
 from pitwall.wire.pieces import WINDOW, Lines, inflated
 from pitwall.wire.points import PointDecoder
@@ -66,6 +69,19 @@ class S3TestCase(SynchronousTestCase):
             "chance": random.Random(1),
         }
         self.door = S3Service(self.hub, PointDecoder(), self.reactor, **{**wanted, **settings})
+        self.addCleanup(self.assert_exact, self.hub, self.door)
+
+    def assert_exact(self, hub: Hub, door: S3Service) -> None:
+        """Whatever became of the bucket, the books of the door are exact."""
+        for line in self.lines_of(hub, door).values():
+            parts = line["accepted"] + sum(line["refused"].values()) + line["duplicate"] + line["pending"]
+            self.assertEqual(line["received"], parts, line)
+
+    @staticmethod
+    def lines_of(hub: Hub, door: S3Service) -> dict[str, Any]:
+        """The lines of the books of a door, by their unit."""
+        books = Books(hub, Broadcaster(hub, Clock(), Pace(0.008, 0.12)), lambda: {"s3": door.held()})
+        return {line["unit"]: line for line in books.answer(0.0)["doors"]}
 
     def start(self) -> None:
         """Start the door, which looks at once; it is stopped after the test."""

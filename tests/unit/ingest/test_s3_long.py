@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pitwall.ingest import s3object
+from pitwall.model.point import Point
 from pitwall.wire.longform import COLUMNS
 from tests.doubles import told_of
-from tests.unit.ingest.s3_doubles import MemoryStore
+from tests.unit.ingest.s3_doubles import MemoryStore, refusal
 from tests.unit.ingest.test_s3 import S3TestCase
 
 KEY = "telemetry/R1.csv"
@@ -96,6 +98,31 @@ class LongObjectTests(S3TestCase):
             dropped += self.hub.ledger.repairs["taken_before"]
             self.door.stopService()
         self.assertGreater(dropped, 0)
+
+    def test_set_back(self) -> None:
+        """Rows that are held when an object can't be read on come once more; the books tell of them."""
+        self.begin(told=self.told)
+        self.bucket.put(KEY, text(6))
+        lines: list[dict[str, Any]] = []
+
+        def fail(points: Sequence[Point]) -> None:
+            lines.append(self.lines_of(self.hub, self.door)["rows"])
+            if self.hub.last_seq > 200:
+                self.bucket.failures[KEY] = refusal(500, "InternalError")
+
+        self.before_publish(fail)
+        self.start()
+        rows = self.lines_of(self.hub, self.door)["rows"]
+        self.assertGreater(rows["refused"]["set_back"], 100)
+        self.assertEqual((rows["pending"], self.door.pending), (0, 0))
+        self.assertGreater(max(line["pending"] for line in lines), 100)
+        self.patch(self.hub, "publish", type(self.hub).publish.__get__(self.hub))
+        self.bucket.failures.clear()
+        for _ in range(3):
+            self.look()
+        again = self.lines_of(self.hub, self.door)["rows"]
+        self.assertEqual(again["refused"], rows["refused"])
+        self.assertEqual(again["accepted"], 2 * 6 * LAP * 3)
 
     def test_grows(self) -> None:
         """An object that is written on is read on; what was there is not taken again."""
