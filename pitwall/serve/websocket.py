@@ -265,6 +265,8 @@ class TelemetryClient(WebSocketServerProtocol):
             self.say(Frame(messages.gap(hub.epoch, since.seq + 1, seq, "overwritten")))
         for frame in insights.after(insight_seq):
             self.say(frame)
+        # What it asks for once more counts as its own.
+        self.joined_seq += seq - self._seq
         self._seq, self._behind = seq, True
 
     def _show_newest(self) -> None:
@@ -299,6 +301,7 @@ class TelemetryClient(WebSocketServerProtocol):
             payload = messages.telemetry_update(broadcaster.hub.epoch, self._seq + 1, raws[:count])
             self._seq += count
             self._write(Frame(payload))
+            self.delivered += count
 
     def _leave(self) -> None:
         if self._joined:

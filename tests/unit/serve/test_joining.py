@@ -7,6 +7,7 @@ import random
 from itertools import pairwise
 from typing import Any
 
+from msgspec.json import encode as json_encode
 from twisted.trial.unittest import SynchronousTestCase
 
 from pitwall.serve.frames import Frame
@@ -210,6 +211,9 @@ class ResumeTests(SynchronousTestCase):
             seen += screen.points()
             at = updates[-1]["seq"] if updates else at
             screen = self.since(at)
+            (line,) = json.loads(json_encode(self.server.books.answer(0.0)))["clients"]
+            told = sum(line[name] for name in ("delivered", "conflated", "filtered", "dropped", "pending"))
+            self.assertEqual(line["accepted"], told)
         self.server.run_for(0.3)
         seen += screen.points()
         self.assertEqual(seen, list(range(51, self.hub.last_seq + 1)))
