@@ -139,7 +139,7 @@ def _cell(value: object, column: Column) -> str:
     blank = " " * (column.width + len(column.unit))
     if isinstance(value, bool) or not isinstance(value, int | float):
         return blank
-    return f"{value:{column.width}{column.form}}{column.unit}"
+    return f"{format(value, column.form):>{column.width}}{column.unit}"
 
 
 def _plain(text: str) -> str:

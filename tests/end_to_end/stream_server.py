@@ -32,6 +32,7 @@ class StreamServer:
     Attributes:
         epoch: the run it claims to be; to be changed from :meth:`do`.
         queries: what was asked for, by connection.
+        clients: the connections, each with what is still to be sent.
         refuse: the status to refuse further connections with; 0 takes them.
     """
 
@@ -53,7 +54,7 @@ class StreamServer:
         self._chance = random.Random(1) if chance is None else chance
         self._files = files or {}
         self._knows_since = knows_since
-        self._clients: dict[ServerConnection, list[str]] = {}
+        self.clients: dict[ServerConnection, list[str]] = {}
         self._up = Event()
         self._loop = asyncio.new_event_loop()
         self._end = asyncio.Event()
@@ -101,7 +102,7 @@ class StreamServer:
 
     def drop(self) -> None:
         """Break all connections; from :meth:`do`."""
-        for client in self._clients:
+        for client in self.clients:
             client.transport.abort()
 
     def skip(self, points: int) -> None:
@@ -132,7 +133,7 @@ class StreamServer:
         query = {name: values[0] for name, values in parse_qs(urlsplit(connection.request.path).query).items()}
         self.queries.append(query)
         waiting: list[str] = []
-        self._clients[connection] = waiting
+        self.clients[connection] = waiting
         if self._knows_since:
             self._greet(query, waiting)
         breaks_at = asyncio.get_running_loop().time() + self._chance.uniform(0, 0.02) if self.breaks_left else None
@@ -147,7 +148,7 @@ class StreamServer:
         except ConnectionClosed:
             pass
         finally:
-            del self._clients[connection]
+            del self.clients[connection]
 
     async def _break(self, connection: ServerConnection) -> None:
         self.breaks_left -= 1
@@ -168,7 +169,8 @@ class StreamServer:
 
     def _resume(self, epoch: str, since: int, insight_seq: str | None, waiting: list[str]) -> None:
         oldest = max(self.seq - self._ring + 1, 1)
-        same, gap = epoch == self.epoch, None
+        same = epoch == self.epoch
+        gap: dict[str, Any] | None = None
         start = since if same else self.seq
         if not same:
             gap = {"first": None, "last": None, "points": None, "reason": "other_epoch"}
@@ -192,7 +194,7 @@ class StreamServer:
         if insight:
             self.insight_seq += 1
             said.append(self._insight(self.insight_seq))
-        for waiting in self._clients.values():
+        for waiting in self.clients.values():
             waiting.extend(said)
 
     def _telemetry(self, prev: int, points: int) -> str:

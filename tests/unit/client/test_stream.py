@@ -169,7 +169,8 @@ class NumbersTests(StreamCase):
 
     def test_nonsense(self) -> None:
         """What is no message of PitWall is an error that shows it."""
-        for content in (None, 5, [], {}, {"type": "telemetry_update"}, {**telemetry(0, 1), "seq": "x"}):
+        nonsense: tuple[Any, ...] = (None, 5, [], {}, {"type": "telemetry_update"}, {**telemetry(0, 1), "seq": "x"})
+        for content in nonsense:
             with self.assertRaises(StreamError) as caught:
                 self.stream.take(content)
             self.assertIn("no message of PitWall", str(caught.exception))

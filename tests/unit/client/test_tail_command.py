@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import io
 import json
 import sys
@@ -88,16 +87,14 @@ class WithoutWebsocketsTests(SynchronousTestCase):
 
     def test_said(self) -> None:
         """``pitwall tail`` says in a sentence what to install."""
-        real = builtins.__import__
-
-        def without(name: str, *arguments: Any, **options: Any) -> Any:
+        modules = dict(sys.modules)
+        self.addCleanup(sys.modules.update, modules)
+        for name in modules:
             if name.partition(".")[0] == "websockets":
-                raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-            return real(name, *arguments, **options)
-
-        kept = {name: module for name, module in sys.modules.items() if not name.startswith("pitwall.client")}
-        self.patch(sys, "modules", kept)
-        self.patch(builtins, "__import__", without)
+                sys.modules[name] = None  # type: ignore[assignment]
+            elif name.startswith("pitwall.client"):
+                del sys.modules[name]
+        sys.modules["websockets"] = None  # type: ignore[assignment]
         errors = io.StringIO()
         self.patch(sys, "stderr", errors)
         self.assertEqual(cli.main(["tail"]), 1)
