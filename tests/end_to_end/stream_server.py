@@ -16,6 +16,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
+from websockets.protocol import State
 
 
 class StreamServer:
@@ -109,6 +110,11 @@ class StreamServer:
         """Let points go by that nobody is sent, as for clients that are too slow."""
         self.seq += points
 
+    def say(self, text: str) -> None:
+        """Send a text to all clients; from :meth:`do`."""
+        for waiting in self.clients.values():
+            waiting.append(text)
+
     async def _serve(self) -> None:
         options: dict[str, Any] = {"process_request": self._answer, "close_timeout": 0.2, "compression": None}
         async with serve(self._follow, "127.0.0.1", 0, **options) as server:
@@ -138,7 +144,7 @@ class StreamServer:
             self._greet(query, waiting)
         breaks_at = asyncio.get_running_loop().time() + self._chance.uniform(0, 0.02) if self.breaks_left else None
         try:
-            while True:
+            while connection.state is State.OPEN:
                 while waiting:
                     await connection.send(waiting.pop(0))
                 if breaks_at is not None and asyncio.get_running_loop().time() >= breaks_at:
