@@ -175,15 +175,52 @@ def run_audit(parser: argparse.ArgumentParser, arguments: argparse.Namespace) ->
         return int(end.code or 0)
 
 
+def tail_options(parser: argparse.ArgumentParser) -> None:
+    """The options of ``pitwall tail``."""
+    parser.add_argument(
+        "url",
+        nargs="?",
+        type=_stream,
+        default="ws://localhost:8081/ws/realtime",
+        metavar="URL",
+        help="the WebSocket, or the server; default: %(default)s",
+    )
+    parser.add_argument("--chassis", type=_name, action="append", metavar="C", help="only this car; more than once")
+    parser.add_argument("--track", type=_name, metavar="T", help="only cars on this track")
+    parser.add_argument("--json", action="store_true", help="a JSON object a line")
+    parser.add_argument("--insights", action="store_true", help="what is said of the race as well")
+    parser.add_argument("--snapshot", action="store_true", help="begin with the newest point of each car")
+
+
+def run_tail(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
+    """Run ``pitwall tail``."""
+    try:
+        from pitwall.client.tail_command import run
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "websockets":
+            raise
+        sys.stderr.write("pitwall: tail needs the package websockets: pip install 'pitwall[client]'\n")
+        return 1
+    return run(arguments)
+
+
 def _server(text: str) -> str:
+    return _url(text, ("http", "https"), "http://localhost:8081").rstrip("/")
+
+
+def _stream(text: str) -> str:
+    return _url(text, ("ws", "wss", "http", "https"), "ws://localhost:8081")
+
+
+def _url(text: str, schemes: Sequence[str], example: str) -> str:
     try:
         parts = urlsplit(text)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        good = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
     except ValueError:  # a port that is none
         good = False
     if not good or not text.isprintable() or " " in text or parts.query or parts.fragment:
-        raise argparse.ArgumentTypeError(f"{text!a} is no server, wanted a URL such as http://localhost:8081")
-    return text.rstrip("/")
+        raise argparse.ArgumentTypeError(f"{text!a} is no server, wanted a URL such as {example}")
+    return text
 
 
 def _name(text: str) -> str:
@@ -214,4 +251,5 @@ COMMANDS = {
     "calibrate": Command("fit sector boundaries to official sector times", calibrate_options, run_calibrate),
     "audit": Command("check that a server's books are exact", audit_options, run_audit),
     "score": Command("say what recordings come to, and score the forecasts", score_options, run_score),
+    "tail": Command("print what a running server sends, as it comes", tail_options, run_tail),
 }

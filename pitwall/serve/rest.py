@@ -1,15 +1,17 @@
 """
 The REST resources, by Klein, and the root that the WebSocket hangs on too.
 
-Every answer is JSON, and tables are CSV too where that is asked for; an error is
-``{"ok": false, "error": "…"}`` with the status that says whose fault it is. Nothing a
-client sends makes a 5xx.
+Every answer is JSON, but for the browser client, and tables are CSV too where that is
+asked for; an error is ``{"ok": false, "error": "…"}`` with the status that says whose
+fault it is. Nothing a client sends makes a 5xx.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import cache
+from importlib.resources import files
 from typing import Any
 
 from klein import Klein
@@ -29,6 +31,11 @@ from pitwall.wire.messages import recent
 
 #: The most points one answer holds.
 MOST_RECENT = 5000
+#: The browser client, and the types of it.
+CLIENT_FILES = {
+    "pitwall-client.js": b"text/javascript; charset=utf-8",
+    "pitwall-client.d.ts": b"text/plain; charset=utf-8",
+}
 
 _METHOD = re.compile(rb"[A-Z]{1,20}", re.ASCII)
 _COUNT = re.compile(r"\d{1,18}", re.ASCII)
@@ -159,6 +166,14 @@ class RestAPI:
         """Points in."""
         return self._ingest(request)
 
+    @app.route("/client/<name>", methods=["GET"])
+    def client(self, request: Any, name: str) -> bytes:
+        """The browser client, of the version of this server."""
+        if name not in CLIENT_FILES:
+            raise NotFound
+        request.setHeader(b"content-type", CLIENT_FILES[name])
+        return _client_file(name)
+
     @app.handle_errors(NotFound)
     def not_found(self, request: Any, failure: Any) -> bytes:
         """There is no such path."""
@@ -280,6 +295,11 @@ class WebSocketDoor(Resource):
         request.channel.site.channels.discard(request.channel)
         self._websocket.render(request)
         return NOT_DONE_YET
+
+
+@cache
+def _client_file(name: str) -> bytes:
+    return files("pitwall.serve").joinpath("static", name).read_bytes()
 
 
 def _routable(request: Any) -> bool:

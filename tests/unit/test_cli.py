@@ -60,6 +60,8 @@ class CommandLineTests(SynchronousTestCase):
             (("import", "--server", "localhost:8081", "a"), "wanted a URL such as http://localhost:8081"),
             (("import", "--server", "http://host:x", "a"), "wanted a URL such as http://localhost:8081"),
             (("import", "--server", "http://host?x", "a"), "wanted a URL such as http://localhost:8081"),
+            (("tail", "localhost:8081"), "wanted a URL such as ws://localhost:8081"),
+            (("tail", "--chassis", ""), "wanted a name"),
             (("import", "--server", "ftp://host", "a"), "wanted a URL such as http://localhost:8081"),
             (("import", "--batch-bytes", "1023", "a"), "wanted 1024 to 67108864"),
             (("import", "--batch-bytes", "9" * 5000, "a"), "wanted 1024 to 67108864"),

@@ -5,7 +5,7 @@ The floors of the house: imports go down, and the doors do not know one another.
 
     3  service, config, cli, listen      composes; service alone knows every door
     2  ingest, serve, store, pool        doors: Twisted on one side, the hub on the other
-       importer                          the other end of a door: what a command sends to a server
+       importer, client                  the other end of a door: what a command sends to a server, or gets from it
     1  hub, intake, cars, times, ring …     what is known now
     0  model, wire, race, sim            bytes and arrays in, values out
 """
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -24,11 +25,13 @@ ROOT = Path(__file__).parents[2] / "pitwall"
 FLOORS = {
     **dict.fromkeys(("model", "wire", "race", "sim"), 0),
     **dict.fromkeys(("hub", "intake", "cars", "times", "ring", "rows", "ledger", "shared"), 1),
-    **dict.fromkeys(("ingest", "serve", "store", "pool", "importer"), 2),
+    **dict.fromkeys(("ingest", "serve", "store", "pool", "importer", "client"), 2),
     **dict.fromkeys(("service", "config", "cli", "listen"), 3),
 }
 #: What floors 0 and 1 do without. Klein and Ampoule install a reactor when they are imported.
 FRAMEWORKS = {"twisted", "klein", "autobahn", "ampoule", "treq"}
+#: All that the client knows besides itself: it is for programs that want nothing else of PitWall.
+OF_THE_CLIENT = {*sys.stdlib_module_names, "websockets", "pitwall"}
 #: Who may know more doors than one.
 COMPOSERS = {"service", "cli"}
 
@@ -89,6 +92,8 @@ def faults(name: str, source: str, package: str = "") -> list[str]:
             found.append(f"{where} installs a reactor when it is imported")
         if here and FLOORS[here] < 2 and target.split(".")[0] in FRAMEWORKS:
             found.append(f"{where} knows {target.split('.')[0]}")
+        if here == "client" and target.split(".")[0] not in OF_THE_CLIENT:
+            found.append(f"{where} knows {target.split('.')[0]}")
         if here and there:
             if there not in FLOORS:
                 found.append(f"{where} imports {there}, which is on no floor")
@@ -133,6 +138,8 @@ class FloorsTests(SynchronousTestCase):
             ("pitwall.ingest.s3reader", "from .http import Report", "another door"),
             ("pitwall.serve.rest", "from pitwall.ingest import http", "another door"),
             ("pitwall.pool.service", "from pitwall.serve.broadcast import Pace", "another door"),
+            ("pitwall.client.stream", "import msgspec", "knows msgspec"),
+            ("pitwall.client.stream", "from pitwall.serve import frames", "another door"),
             ("pitwall.config", "from pitwall.serve.rest import RestAPI", "a door"),
             ("pitwall.service", "from pitwall.attic import old", "no floor"),
             ("pitwall.service", "from twisted.internet import reactor", "installs a reactor"),
@@ -149,5 +156,6 @@ class FloorsTests(SynchronousTestCase):
             ("pitwall.serve.rest", "from pitwall import __version__\nfrom pitwall.serve.site import error_body"),
             ("pitwall.service", "from pitwall.ingest.udp import A\ndef f():\n    from twisted.internet import reactor"),
             ("pitwall.wire.text", "from .points import Decoded\nimport msgspec"),
+            ("pitwall.client.connection", "import asyncio\nimport websockets\nfrom .stream import Stream"),
         ):
             self.assertEqual(faults(name, source), [])

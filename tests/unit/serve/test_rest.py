@@ -264,3 +264,22 @@ class HeaderTests(RestCase):
         for path in ("/", "/api/health", "/api/recent/2"):
             status, _, body = self.ask("HEAD", path)
             self.assertEqual((status, body), (200, b""), path)
+
+
+class ClientFileTests(RestCase):
+    """``GET /client/…``: the browser client."""
+
+    def test_served(self) -> None:
+        """A page imports the module from the server it watches; its types are beside it."""
+        for name, kind in (("pitwall-client.js", "text/javascript"), ("pitwall-client.d.ts", "text/plain")):
+            status, headers, body = self.ask("GET", f"/client/{name}")
+            self.assertEqual(status, 200)
+            self.assertEqual(headers.getRawHeaders("content-type"), [f"{kind}; charset=utf-8"])
+            self.assertEqual(headers.getRawHeaders("x-content-type-options"), ["nosniff"])
+            self.assertIn(b"class PitWallClient", body)
+
+    def test_nothing_else(self) -> None:
+        """No other file is to be had."""
+        for name in ("", "x.js", "..%2Frest.py", "%2e%2e%2frest.py", "../rest.py"):
+            self.assert_error(404, "GET", f"/client/{name}")
+        self.assert_error(405, "POST", "/client/pitwall-client.js", b"")

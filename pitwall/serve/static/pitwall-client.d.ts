@@ -1,0 +1,156 @@
+/** A place in the stream, to resume from. */
+export interface Position {
+  /** The run of the server. */
+  epoch: string;
+  /** The last point seen. */
+  seq: number;
+  /** The last insight_update seen; null asks for none that were missed. */
+  insight_seq: number | null;
+}
+
+/** A point as it came; the vendor's own fields are in it too. */
+export interface Point {
+  track: string;
+  chassis: string;
+  meta_time: string;
+  lap?: number;
+  lapdist_m?: number;
+  speed_kmh?: number;
+  accx_can?: number;
+  accy_can?: number;
+  Steering_Angle?: number;
+  pbrake_f?: number;
+  rpm?: number;
+  [field: string]: string | number | boolean | null | undefined;
+}
+
+interface Received {
+  /** Whether all is there between the message before and this one. */
+  recovered: boolean;
+}
+
+export interface TelemetryUpdate extends Received {
+  type: "telemetry_update";
+  epoch: string;
+  seq: number;
+  prev: number;
+  /** Oldest first. */
+  data: Point[];
+}
+
+/** The fields of results, gaps and insights are in docs/websocket.md. */
+export interface InsightUpdate extends Received {
+  type: "insight_update";
+  epoch?: string;
+  insight_seq?: number;
+  data: Record<string, any>[];
+  gaps: Record<string, any>[];
+  insights: Record<string, any>[];
+  meta: Record<string, any>;
+}
+
+/** Points are missing; the numbers are null where nobody knows them. */
+export interface Gap extends Received {
+  type: "gap";
+  epoch: string;
+  first: number | null;
+  last: number | null;
+  points: number | null;
+  reason: "overwritten" | "other_epoch" | "skipped" | "not_resumed" | (string & {});
+}
+
+/** A connection goes on where the one before ended; recovered is false when something could not be had. */
+export interface Resumed extends Received {
+  type: "resumed";
+  epoch: string;
+  seq: number;
+  insight_seq: number;
+}
+
+export interface Snapshot extends Received {
+  type: "snapshot";
+  epoch: string;
+  seq: number;
+  insight_seq: number;
+  /** The newest point of each car. */
+  data: Point[];
+  insight: Omit<InsightUpdate, "recovered"> | null;
+}
+
+export type Message = TelemetryUpdate | InsightUpdate | Gap | Resumed | Snapshot;
+
+export type State = "connecting" | "open" | "waiting" | "closed";
+
+export interface StateChange {
+  state: State;
+  /** Of "waiting": the close code, null when it was the client that gave up. */
+  code?: number | null;
+  /** Of "waiting": until the next try [ms]. */
+  delay?: number;
+}
+
+export interface Counters {
+  connections: number;
+  points: number;
+  /** Those that are known to be missing. */
+  pointsLost: number;
+  /** Those that came again and were left out. */
+  pointsRepeated: number;
+  gaps: number;
+  /** Gaps of which nobody knows how many points they are. */
+  unknownGaps: number;
+  insights: number;
+  insightsLost: number;
+}
+
+export interface BackoffSettings {
+  /** The first ceiling, 500 by default [ms]. */
+  first?: number;
+  /** The last ceiling, 10000 by default [ms]. */
+  longest?: number;
+  /** How long a connection stands that counts as a success, 5000 by default [ms]. */
+  settled?: number;
+  /** From 0 to 1. */
+  random?: () => number;
+}
+
+export interface Options {
+  /** Of the server or its WebSocket; default: /ws/realtime where the page comes from. */
+  url?: string | URL;
+  /** Where to begin; now by default. */
+  since?: Position | null;
+  /** Whether to get after a break what was missed, as by default; else it goes on with what is newest. */
+  resume?: boolean;
+  /** Whether to begin with a snapshot. */
+  snapshot?: boolean;
+  backoff?: BackoffSettings;
+  /** Connect anew when nothing has come for so long [ms]; 0, the default: never, for without cars nothing comes. */
+  silence?: number;
+}
+
+export declare class Backoff {
+  constructor(settings?: BackoffSettings);
+  stood(ms: number): void;
+  delay(): number;
+}
+
+export declare class Stream {
+  constructor(settings?: Pick<Options, "since" | "resume" | "snapshot">);
+  position: Position | null;
+  counters: Counters;
+  again: boolean;
+  query(): Record<string, string>;
+  take(content: unknown): Message[];
+}
+
+export declare class PitWallClient {
+  constructor(options?: Options);
+  readonly state: State;
+  readonly counters: Counters;
+  readonly position: Position | null;
+  on<T extends Message["type"]>(type: T, listener: (message: Extract<Message, { type: T }>) => void): () => void;
+  on(type: "message", listener: (message: Message) => void): () => void;
+  on(type: "state", listener: (change: StateChange) => void): () => void;
+  on(type: string, listener: (message: any) => void): () => void;
+  close(): void;
+}

@@ -1,0 +1,176 @@
+"""``pitwall.client.stream``: what a client makes of the numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from pitwall.client.stream import Message, Position, Stream, StreamError
+
+
+def telemetry(prev: int, seq: int, epoch: str = "a") -> dict[str, Any]:
+    """A message of the points after ``prev`` up to ``seq``, which say their number."""
+    data = [{"n": n} for n in range(prev + 1, seq + 1)]
+    return {"type": "telemetry_update", "epoch": epoch, "seq": seq, "prev": prev, "data": data}
+
+
+def insight(number: int, epoch: str = "a") -> dict[str, Any]:
+    """An insight_update."""
+    return {"type": "insight_update", "epoch": epoch, "insight_seq": number, "data": []}
+
+
+def snapshot(seq: int, insight_seq: int = 0, epoch: str = "a") -> dict[str, Any]:
+    """A snapshot without cars."""
+    numbers = {"epoch": epoch, "seq": seq, "insight_seq": insight_seq}
+    return {"type": "snapshot", **numbers, "data": [], "insight": None}
+
+
+def resumed(seq: int, insight_seq: int = 0, epoch: str = "a", recovered: bool = True) -> dict[str, Any]:
+    """The answer to a position."""
+    return {"type": "resumed", "epoch": epoch, "seq": seq, "insight_seq": insight_seq, "recovered": recovered}
+
+
+def gap(first: int | None, last: int | None, reason: str = "overwritten", epoch: str = "a") -> dict[str, Any]:
+    """What the server says is missing."""
+    points = None if first is None or last is None else last - first + 1
+    return {"type": "gap", "epoch": epoch, "first": first, "last": last, "points": points, "reason": reason}
+
+
+def told(messages: list[Message]) -> list[Any]:
+    """Points by their number, gaps by theirs, other messages by type."""
+    found: list[Any] = []
+    for message in messages:
+        if message.type == "telemetry_update":
+            found += [point["n"] for point in message.points]
+        elif message.type == "gap":
+            found.append((message.content["first"], message.content["last"], message.content["reason"]))
+        else:
+            found.append(message.type)
+    return found
+
+
+class StreamCase(SynchronousTestCase):
+    """A stream, and what it is given."""
+
+    def setUp(self) -> None:
+        """A stream of which nothing is known."""
+        self.stream = Stream()
+
+    def take(self, *contents: dict[str, Any]) -> list[Message]:
+        """All that these messages mean."""
+        return [message for content in contents for message in self.stream.take(content)]
+
+
+class ResumeTests(StreamCase):
+    """From one connection to the next."""
+
+    def test_first(self) -> None:
+        """A first connection learns where the stream is, so that it can be resumed before any point has come."""
+        self.assertEqual(self.stream.query(), {"snapshot": "1"})
+        self.assertEqual(told(self.take(snapshot(7, 3))), [])
+        self.assertEqual(self.stream.query(), {"since": "a:7", "insight_seq": "3"})
+
+    def test_goes_on(self) -> None:
+        """It asks for what came after the last point and the last insight it saw."""
+        self.take(snapshot(7, 3), telemetry(7, 9), insight(4))
+        self.assertEqual(self.stream.query(), {"since": "a:9", "insight_seq": "4"})
+        messages = self.take(resumed(9, 5), telemetry(9, 11), insight(5))
+        self.assertEqual(told(messages), ["resumed", 10, 11, "insight_update"])
+        self.assertTrue(all(message.recovered for message in messages))
+        self.assertEqual(messages[-1].position, Position("a", 11, 5))
+        self.assertEqual((self.stream.counters.points, self.stream.counters.gaps), (4, 0))
+
+    def test_overwritten(self) -> None:
+        """What the server no longer has is a gap, counted once, and the points after it do not claim to be whole."""
+        self.take(snapshot(7))
+        messages = self.take(resumed(7, recovered=False), gap(8, 20), telemetry(20, 22), telemetry(22, 23))
+        self.assertEqual(told(messages), ["resumed", (8, 20, "overwritten"), 21, 22, 23])
+        self.assertEqual([message.recovered for message in messages], [False, False, False, True])
+        self.assertEqual((self.stream.counters.points_lost, self.stream.counters.gaps), (13, 1))
+
+    def test_prev_before_gap(self) -> None:
+        """It does not matter whether ``prev`` after a gap still counts from before it."""
+        self.take(snapshot(7))
+        late = {**telemetry(20, 22), "prev": 7}
+        self.assertEqual(told(self.take(resumed(7, recovered=False), gap(8, 20), late)[2:]), [21, 22])
+        self.assertEqual((self.stream.counters.points_lost, self.stream.counters.points_repeated), (13, 0))
+
+    def test_other_epoch(self) -> None:
+        """After a restart nobody knows what is missing; what the server has got since is asked for once more."""
+        self.take(snapshot(7, 3))
+        messages = self.take(resumed(5, 1, "b", False), gap(None, None, "other_epoch", "b"))
+        self.assertEqual(told(messages), ["resumed", (None, None, "other_epoch")])
+        self.assertTrue(self.stream.again)
+        self.assertEqual(self.stream.query(), {"since": "b:0", "insight_seq": "0"})
+        self.assertFalse(self.stream.again)
+        messages = self.take(resumed(0, 1, "b"), telemetry(0, 5, "b"), insight(1, "b"), telemetry(5, 6, "b"))
+        self.assertEqual(told(messages), ["resumed", 1, 2, 3, 4, 5, "insight_update", 6])
+        self.assertEqual([message.recovered for message in messages], [True, False, True, True])
+        self.assertEqual((self.stream.counters.unknown_gaps, self.stream.counters.points_lost), (1, 0))
+
+    def test_given(self) -> None:
+        """It can begin where an earlier client ended; without a number for insights it takes them from now on."""
+        self.stream = Stream(Position("a", 40))
+        self.assertEqual(self.stream.query(), {"since": "a:40"})
+        self.take(resumed(40, 9))
+        self.assertEqual(self.stream.query(), {"since": "a:40", "insight_seq": "9"})
+
+    def test_not_resumed(self) -> None:
+        """Who does not want what was missed is told how much that is."""
+        self.stream = Stream(resume=False, snapshot=True)
+        self.take(snapshot(7), telemetry(7, 9))
+        self.assertEqual(self.stream.query(), {"snapshot": "1"})
+        self.assertEqual(told(self.take(snapshot(15), telemetry(15, 16))), [(10, 15, "not_resumed"), "snapshot", 16])
+        self.assertEqual(told(self.take(snapshot(2, epoch="b")))[0], (None, None, "other_epoch"))
+
+
+class NumbersTests(StreamCase):
+    """Within a connection."""
+
+    def test_skipped(self) -> None:
+        """A step in ``prev`` is a gap, told before the points after it."""
+        messages = self.take(snapshot(0), telemetry(0, 2), telemetry(5, 6))
+        self.assertEqual(told(messages), [1, 2, (3, 5, "skipped"), 6])
+        self.assertEqual(messages[1].position, Position("a", 5, 0))
+
+    def test_repeated(self) -> None:
+        """Points that are known are left out, be they all of a message or a part."""
+        messages = self.take(snapshot(0), telemetry(0, 4), telemetry(2, 4), telemetry(3, 6))
+        self.assertEqual(told(messages), [1, 2, 3, 4, 5, 6])
+        self.assertEqual(messages[-1].content["prev"], 4)
+        self.assertEqual(self.stream.counters.points_repeated, 3)
+
+    def test_left_out(self) -> None:
+        """A message may have fewer points than numbers: that is nothing lost."""
+        some = {**telemetry(0, 9), "data": [{"n": 5}]}
+        self.assertEqual(told(self.take(snapshot(0), some, telemetry(9, 10))), [5, 10])
+        self.assertEqual(self.stream.counters.points_lost, 0)
+
+    def test_insights(self) -> None:
+        """Insights that are known are left out; those that are missing are counted."""
+        messages = self.take(snapshot(0, 3), insight(3), insight(4), insight(6))
+        self.assertEqual([message.recovered for message in messages], [True, False])
+        self.assertEqual((self.stream.counters.insights, self.stream.counters.insights_lost), (2, 1))
+
+    def test_plain_server(self) -> None:
+        """A server that knows nothing of resumption is followed as well; gaps show by the numbers."""
+        plain = {"type": "insight_update", "data": []}
+        self.assertEqual(told(self.take(plain, telemetry(3, 4), plain)), ["insight_update", 4, "insight_update"])
+        self.assertEqual(told(self.take(telemetry(9, 10))), [(5, 9, "skipped"), 10])
+        self.assertEqual(told(self.take(telemetry(2, 3, "b"))), [(None, None, "other_epoch"), 3])
+        found = self.take(insight(1, "c"), telemetry(2, 3, "c"))
+        self.assertEqual(told(found), [(None, None, "other_epoch"), "insight_update", 3])
+
+    def test_unknown_type(self) -> None:
+        """What a later server may send is handed on."""
+        (message,) = self.take({"type": "weather", "rain": True})
+        self.assertEqual((message.type, message.content["rain"], message.points), ("weather", True, []))
+
+    def test_nonsense(self) -> None:
+        """What is no message of PitWall is an error that shows it."""
+        nonsense: tuple[Any, ...] = (None, 5, [], {}, {"type": "telemetry_update"}, {**telemetry(0, 1), "seq": "x"})
+        for content in nonsense:
+            with self.assertRaises(StreamError) as caught:
+                self.stream.take(content)
+            self.assertIn("no message of PitWall", str(caught.exception))
