@@ -39,8 +39,9 @@ from pitwall.shared import shared_file, shared_path
 
 #: A message does not wait longer for a slow worker than this share of a tick.
 _GRACE = 0.25
-#: When a worker is late by this much the race goes on without what it has to tell [s].
-_LATE_S = 1.0
+#: When a worker is late by this much the race goes on without what it has to tell [s]: it has been replaced by then,
+#: and so has its successor.
+_LATE_S = 2.5 * REPLY_S
 #: When nothing has come for so long, workers are asked for what waits for more [s].
 _IDLE_S = 2.0
 #: The step that compares cars gives way to the doors after so long [s].
