@@ -24,8 +24,8 @@ from msgspec import Struct
 
 from pitwall.race.share import StoredShare
 
-#: The most that the state of a car takes: 8,000 rows of 88 bytes, and its laps and trace [bytes].
-_CAR_BYTES = 1 << 20
+#: The most that the state of a car takes: 20,000 rows of 88 bytes, and its laps and trace [bytes].
+_CAR_BYTES = 9 << 18
 _HEAD = struct.Struct("<QQQ")
 
 

@@ -11,8 +11,9 @@ from pitwall.model.row import ROW
 
 Rows = NDArray[np.void]
 
-#: The most rows kept of a car: six minutes at the loggers' rate, two at the highest; 88 bytes each.
-MOST_ROWS: Final = 8_000
+#: The most rows kept of a car: five minutes at the highest rate, for a long lap and the late points of the one before;
+#: 88 bytes each.
+MOST_ROWS: Final = 20_000
 _FIRST_ROOM: Final = 256
 
 

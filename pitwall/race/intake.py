@@ -34,7 +34,7 @@ class Sorted(NamedTuple):
 
     Attributes:
         near: to be taken in at once.
-        close: those in time that are within ``FINEST_S`` of the one in time before.
+        close: those in time that are within ``FINEST_S`` of the last one in time that was not.
         late: to be taken in by the batch.
         waits: the last one, to be given again before the next rows; None if none waits.
         anew: whether the car begins anew with the rows in time.
@@ -94,9 +94,11 @@ class Intake(Struct, array_like=True):
                 waits = index
                 continue
             if time_s >= newest_s - NEAR_S:
+                # Of a stream that is as thick all along every so-manieth is not.
                 if abs(time_s - self.last_s) < FINEST_S:
                     close.append(index)
-                self.last_s = time_s
+                else:
+                    self.last_s = time_s
                 near.append(index)
                 self.newest_s = max(newest_s, time_s)
                 self.back_from_s = self.back_to_s = math.nan

@@ -92,7 +92,7 @@ class CheckpointTests(SynchronousTestCase):
         # As many rows as are ever kept of each.
         (number,) = self.remembered.cars
         stored = self.remembered.cars[number]
-        most = msgspec.structs.replace(stored, rows=b"\0" * (8_000 * 88), laps=stored.laps * 60)
+        most = msgspec.structs.replace(stored, rows=b"\0" * (20_000 * 88), laps=stored.laps * 60)
         full = msgspec.structs.replace(self.remembered, cars=dict.fromkeys(range(10), most))
         self.assertTrue(store.save(Checkpoint(10, full)))
         over = msgspec.structs.replace(self.remembered, cars=dict.fromkeys(range(100), most))
