@@ -25,6 +25,8 @@ Rows = NDArray[np.void]
 
 #: A car that is not heard for so long has nothing more to say for now [s].
 SILENT_S: Final = 3.0
+#: In the list of tracks, the place of one that is gone.
+_NO_TRACK: Final = ""
 
 
 class TickMark(Struct, array_like=True, tag="t"):
@@ -101,7 +103,10 @@ class Share:
                 own[: self._own.size], track_of[: self._track_of.size] = self._own, self._track_of
                 self._own, self._track_of = own, track_of
             if track not in self._track_names:
-                self._track_names.append(track)
+                if _NO_TRACK in self._track_names:
+                    self._track_names[self._track_names.index(_NO_TRACK)] = track
+                else:
+                    self._track_names.append(track)
             self._track_of[number] = self._track_names.index(track)
             if self._is_mine(chassis):
                 self._names[number] = (track, chassis)
@@ -116,6 +121,17 @@ class Share:
             self._touched.discard(number)
             for due in self._due.values():
                 due.discard(number)
+        if forget:
+            self._forget_tracks()
+
+    def _forget_tracks(self) -> None:
+        """Remember nothing of tracks that no car is followed on: anybody can name one."""
+        used = set(np.unique(self._track_of).tolist())
+        for index, track in enumerate(self._track_names):
+            if index not in used and track != _NO_TRACK:
+                self._track_names[index] = _NO_TRACK
+                self._clocks.pop(track, None)
+                self._due.pop(track, None)
 
     def take(self, rows: Rows, counted_after: int = 0) -> Told:
         """

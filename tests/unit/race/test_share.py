@@ -190,3 +190,27 @@ class ShareTests(SynchronousTestCase):
         self.assertEqual(self.share.take(field_of([a_car(0)])), Told())
         self.assertEqual((self.share.flush(), self.share.reports()), (Told(), []))
         self.assertTrue(math.isinf(self.share.cars[0].heard_s))
+
+
+class ManyTracksTests(SynchronousTestCase):
+    """Tracks come and go."""
+
+    def test_bounded(self) -> None:
+        """Of tracks that no car is followed on nothing is remembered, and those that stay go on."""
+        share = Share(Tracks([]), 0.6)
+        share.know([(0, "stays", "A")], [])
+        rows = hand_made(np.arange(0.0, 3.0, 0.1), speed_kmh=100.0)
+        rows["meta_s"] = rows["time_s"]
+        share.take(rows)
+        for number in range(1, 200):
+            share.know([(number, f"track {number}", "B")], [number - 1] if number > 1 else [])
+            rows["car"] = number
+            share.take(rows)
+        self.assertEqual(len(share._track_names), 3)
+        self.assertEqual(sorted(share._clocks), ["stays", "track 199"])
+        rows["car"], rows["seq"] = 0, rows["seq"] + len(rows)
+        rows["time_s"] += 3.0
+        rows["meta_s"] += 3.0
+        told = share.take(rows)
+        self.assertEqual({mark.track for mark in told.marks}, {"stays"})
+        self.assertEqual({tick.car for tick in told.cars}, {0})
