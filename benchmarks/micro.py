@@ -20,8 +20,9 @@ from pitwall.race.car import Car
 from pitwall.ring import PointRing
 from pitwall.rows import RowReader, SharedRows
 from pitwall.sim import Race, RaceConfig
+from pitwall.wire import columnar
 from pitwall.wire.live import LiveDecoder
-from pitwall.wire.messages import recent
+from pitwall.wire.messages import recent, telemetry_update
 from pitwall.wire.points import PointDecoder
 from pitwall.wire.tables import Told
 
@@ -51,6 +52,7 @@ def micro(quick: bool) -> dict[str, dict[str, float]]:
     track = packaged_tracks().get("road_america")
     objects = [msgspec.json.decode(raw) for raw in raws]
     race, second = Race(RaceConfig(cars=20)), count()
+    forty = objects[:40]
     assert rows.dtype == ROW
     return {
         "decode and check a datagram": {
@@ -65,6 +67,14 @@ def micro(quick: bool) -> dict[str, dict[str, float]]:
         "answer with the last points": {
             "ours": _us(lambda: recent("epoch", 1, hub.ring.newest(_COUNT))),
             "encoding them anew": _us(lambda: json.dumps({"recent": objects})),
+        },
+        "a message in columns, MessagePack": {
+            "of a thousand points": _us(lambda: columnar.telemetry_update("epoch", 0, _COUNT, objects)),
+            "of forty": _us(lambda: columnar.telemetry_update("epoch", 0, 40, forty), each=40),
+            "of one": _us(lambda: columnar.telemetry_update("epoch", 0, 1, forty[:1]), each=1),
+            "decoding the points' JSON for it": _us(lambda: list(map(msgspec.json.decode, raws))),
+            "JSON, joined from what came": _us(lambda: telemetry_update("epoch", 1, raws)),
+            "JSON, encoded anew": _us(lambda: msgspec.json.encode(objects)),
         },
         "a car's race, a thousand rows at once": {"ours": _us(lambda: Car(track).take(one_car))},
         "simulate": {"ours": _us(lambda: race.points(start := next(second), start + 1), each=440)},

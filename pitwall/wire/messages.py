@@ -9,10 +9,23 @@ lost something exactly when ``prev`` differs from the last ``seq`` it saw.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
+
+
+class Thinned(NamedTuple):
+    """
+    What the points of a thinned message stand for, each for the points of its car since the one before.
+
+    Attributes:
+        counts: how many points each stands for, itself included; by index of the points.
+        ranges: the least and the greatest value over these, by channel; a channel that did not change is left out.
+    """
+
+    counts: Sequence[int]
+    ranges: Sequence[Mapping[str, tuple[float, float]]]
 
 
 def telemetry_update(epoch: str, first_seq: int, raws: Sequence[bytes]) -> bytes:
@@ -30,6 +43,37 @@ def telemetry_update(epoch: str, first_seq: int, raws: Sequence[bytes]) -> bytes
         first_seq - 1,
     )
     return b"%b%b]}" % (head, b",".join(raws))
+
+
+def filtered_update(epoch: str, prev: int, seq: int, raws: Sequence[bytes]) -> bytes:
+    """
+    The message of those points after ``prev`` up to ``seq`` that a client has asked for.
+
+    Args:
+        epoch: plain ASCII, without quotes.
+        prev: the number before the first point that was looked at.
+        seq: the number of the last one.
+        raws: the points' JSON, oldest first.
+    """
+    head = b'{"type":"telemetry_update","epoch":"%b","seq":%d,"prev":%d,"data":[' % (epoch.encode(), seq, prev)
+    return b"%b%b]}" % (head, b",".join(raws))
+
+
+def thinned_update(epoch: str, prev: int, seq: int, raws: Sequence[bytes], thinned: Thinned) -> bytes:
+    """
+    The message of the newest points of the cars, which stand for all after ``prev`` up to ``seq``.
+
+    ``conflated`` in it is how many points are not told themselves. The other
+    arguments are those of `filtered_update`.
+    """
+    head = b'{"type":"telemetry_update","epoch":"%b","seq":%d,"prev":%d,"conflated":%d' % (
+        epoch.encode(),
+        seq,
+        prev,
+        sum(thinned.counts) - len(raws),
+    )
+    counts, ranges = msgspec.json.encode(thinned.counts), msgspec.json.encode(thinned.ranges)
+    return b'%b,"counts":%b,"ranges":%b,"data":[%b]}' % (head, counts, ranges, b",".join(raws))
 
 
 def recent(epoch: str, first_seq: int, raws: Sequence[bytes]) -> bytes:
@@ -63,6 +107,31 @@ def snapshot(epoch: str, seq: int, insight_seq: int, raws: Sequence[bytes], insi
     return b'%b%b],"insight":%b}' % (head, b",".join(raws), insight or b"null")
 
 
-def error(reason: str) -> bytes:
-    """What a client said was not understood."""
-    return msgspec.json.encode({"type": "error", "error": reason})
+def subscribed(epoch: str, seq: int, members: Mapping[str, Any]) -> bytes:
+    """The points after ``seq`` are those of the subscription with these members."""
+    return msgspec.json.encode({"type": "subscribed", "epoch": epoch, "seq": seq, **members})
+
+
+def quality(epoch: str, seq: int, level: str, since_ms: int, conflated: int) -> bytes:
+    """
+    From ``seq`` on a client gets telemetry that is thinned, ``reduced``, or all of it again, ``full``.
+
+    Args:
+        epoch: the run of the server.
+        seq: the last point the client was sent.
+        level: ``reduced`` or ``full``.
+        since_ms: since when [ms since 1970].
+        conflated: points not told themselves meanwhile.
+    """
+    told = {"type": "quality", "epoch": epoch, "seq": seq, "level": level, "since": since_ms, "conflated": conflated}
+    return msgspec.json.encode(told)
+
+
+def error(reason: str, request: str | None = None) -> bytes:
+    """What a client said was not understood; ``request`` is the type of what it said, where that is known."""
+    told = (
+        {"type": "error", "error": reason}
+        if request is None
+        else {"type": "error", "request": request, "error": reason}
+    )
+    return msgspec.json.encode(told)
