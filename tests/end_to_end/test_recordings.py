@@ -65,31 +65,32 @@ def samples_in(raws: list[bytes]) -> int:
     return count
 
 
+def posted(test: SynchronousTestCase, path: Path, parameters: str = "") -> tuple[dict[str, Any], Hub]:
+    """The answer to a post of one file, and the hub it went to."""
+    server = WebServer(test, max_body=16 << 20, max_inflated=128 << 20)
+    packed = b"Content-Encoding: gzip\r\n" if path.suffix == ".gz" else b""
+    body = path.read_bytes()
+    request = (
+        b"POST /api/ingest?name=%b%b HTTP/1.1\r\nHost: h\r\nContent-Type: text/csv\r\n%bContent-Length: %d\r\n\r\n"
+    )
+    connection: FakeConnection = server.connect()
+    connection.deliver(request % (path.name.encode(), parameters.encode(), packed, len(body)) + body)
+    for _ in range(200_000):
+        server.reactor.advance(0.001)
+        if not server.ingest.busy:
+            break
+    (answer,) = answers_in(bytes(connection.flush()))
+    return json.loads(answer.body), server.hub
+
+
 class RecordingsByHTTPTests(SynchronousTestCase):
     """Whole files, posted as they are."""
 
     skip = NO_DATA
 
-    def post(self, path: Path, parameters: str = "") -> tuple[dict[str, Any], Hub]:
-        """The answer to a post of one file, and the hub it went to."""
-        server = WebServer(self, max_body=16 << 20, max_inflated=128 << 20)
-        packed = b"Content-Encoding: gzip\r\n" if path.suffix == ".gz" else b""
-        body = path.read_bytes()
-        request = (
-            b"POST /api/ingest?name=%b%b HTTP/1.1\r\nHost: h\r\nContent-Type: text/csv\r\n%bContent-Length: %d\r\n\r\n"
-        )
-        connection: FakeConnection = server.connect()
-        connection.deliver(request % (path.name.encode(), parameters.encode(), packed, len(body)) + body)
-        for _ in range(200_000):
-            server.reactor.advance(0.001)
-            if not server.ingest.busy:
-                break
-        (answer,) = answers_in(bytes(connection.flush()))
-        return json.loads(answer.body), server.hub
-
     def check(self, path: Path, parameters: str = "") -> dict[str, Any]:
         """The equation is exact for a file; returns the answer."""
-        answer, hub = self.post(path, parameters)
+        answer, hub = posted(self, path, parameters)
         self.assertEqual(answer["rows"], data_lines(path), path.name)
         self.assertEqual(
             answer["rows"], answer["accepted"] + answer["duplicates"] + answer["rejected_total"], path.name
@@ -115,7 +116,7 @@ class RecordingsByHTTPTests(SynchronousTestCase):
         paths = reduced()
         self.assertEqual(len(paths), 10)
         for path in paths:
-            answer, hub = self.post(path, "&track=barber")
+            answer, hub = posted(self, path, "&track=barber")
             self.assertEqual((answer["rejected_total"], answer["rows"]), (0, data_lines(path)), path.name)
             chassis = {json.loads(raw)["chassis"] for raw in hub.ring.newest(hub.last_seq)}
             self.assertEqual(chassis, {path.name.split(".")[0]})
@@ -136,7 +137,7 @@ class RecordingsByHTTPTests(SynchronousTestCase):
     def test_frozen_clock(self) -> None:
         """Car 80 at Barber, whose clock stands still, is neither lost nor in the others' way."""
         (path,) = recordings(("telemetry_onelap",))
-        answer, hub = self.post(path)
+        answer, hub = posted(self, path)
         points = [json.loads(raw) for raw in hub.ring.newest(hub.last_seq)]
         frozen = [point for point in points if point["chassis"] == "GR86-013-80"]
         self.assertEqual(len({point["timestamp"] for point in frozen}), 1)
