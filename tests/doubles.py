@@ -317,6 +317,8 @@ class WebServer:
         self.site = BoundedSite(self.root, self.reactor, max_body)
         self.site.quick = QuickPost(self.ingest.take).answer
         self._chores_at = self.reactor.seconds()
+        #: Whose pings are answered as they read them.
+        self.screens: list[Screen] = []
 
     def connect(self, room: int = 1 << 40) -> FakeConnection:
         """A new connection, of which the kernel takes ``room`` bytes before the client reads."""
@@ -336,6 +338,8 @@ class WebServer:
         end = self.reactor.seconds() + seconds
         while self.reactor.seconds() < end - step / 2:
             self.reactor.advance(step)
+            for screen in self.screens:
+                screen.answer_pings()
             if self.reactor.seconds() >= self._chores_at:
                 self._chores_at += 1.0
                 self.factory.check_clients()
@@ -351,14 +355,37 @@ class Screen:
         room: what the kernel takes before the client reads [bytes].
         headers: further lines of the handshake.
         query: of the address, with its question mark.
+        pongs: whether it answers pings, at each step of the server's time, when it has read them.
     """
 
-    def __init__(self, server: WebServer, room: int = 1 << 40, headers: bytes = b"", query: bytes = b"") -> None:
+    def __init__(
+        self, server: WebServer, room: int = 1 << 40, headers: bytes = b"", query: bytes = b"", pongs: bool = True
+    ) -> None:
         self.connection = server.connect()
         self.connection.deliver(handshake(headers, b"/ws/realtime" + query))
-        self.answer, self._start = self._handshake_answer()
+        self.answer, self._looked = self._handshake_answer()
+        self._seen: list[Frame] = []
         self.protocol: Any = self.connection.protocol
         self.connection.kernel.room = room
+        self._pings = 0
+        if pongs:
+            server.screens.append(self)
+
+    def read(self, size: int = 1 << 40) -> None:
+        """Read so many bytes, and answer the pings in them."""
+        self.connection.flush(size)
+        self.answer_pings()
+
+    def answer_pings(self) -> None:
+        """Answer the pings it has read, and those that this brings."""
+        self.connection.flush(0)
+        while self.connection.connected and self.connection.reading:
+            pings = self.pings()
+            new, self._pings = pings[self._pings :], len(pings)
+            if not new:
+                return
+            for payload in new:
+                self.send(payload, opcode=10)
 
     def _handshake_answer(self) -> tuple[Answer, int]:
         sent = self.connection.flush()
@@ -367,8 +394,21 @@ class Screen:
         return answer, end
 
     def frames(self) -> list[Frame]:
-        """What it has got so far, frame by frame; half a frame at the end is not yet one."""
-        return frames_in(bytes(self.connection.kernel.taken[self._start :]))
+        """What it has got so far, frame by frame, but pings; half a frame at the end is not yet one."""
+        return [frame for frame in self._frames() if frame.opcode != 9]
+
+    def pings(self) -> list[bytes]:
+        """The payloads of the pings it has got."""
+        return [frame.payload for frame in self._frames() if frame.opcode == 9]
+
+    def _frames(self) -> list[Frame]:
+        """Every frame; what was looked at before is not looked at again."""
+        found = frames_in(bytes(self.connection.kernel.taken[self._looked :]))
+        for frame in found:
+            size = len(frame.payload)
+            self._looked += size + (2 if size < 126 else 4 if size < 65_536 else 10)
+        self._seen += found
+        return self._seen
 
     def messages(self) -> list[dict[str, Any]]:
         """The text messages it has got so far."""

@@ -102,16 +102,17 @@ class Books:
         return lines
 
     def _client(self, client: Any) -> dict[str, Any]:
-        """A line for a client; what it may choose not to get has its place already."""
-        last_seq = self._hub.last_seq
+        """A line for a client."""
+        last_seq, delivery = self._hub.last_seq, client.delivery
+        delivery.settle()
         return {
             "id": client.number,
             "address": client.peer,
             "since": iso_utc(client.joined_at),
-            "accepted": last_seq - client.joined_seq,
-            "delivered": client.delivered,
-            "conflated": 0,
-            "filtered": 0,
-            "dropped": client.skipped,
-            "pending": last_seq - client.reached,
+            "accepted": last_seq - delivery.joined_seq,
+            "delivered": delivery.delivered,
+            "conflated": delivery.conflated,
+            "filtered": delivery.filtered,
+            "dropped": delivery.dropped,
+            "pending": last_seq - delivery.reached,
         }

@@ -9,19 +9,22 @@ makes many clients cheap.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from pitwall.hub import Hub
-from pitwall.serve.frames import Frame, FrameLog
+from pitwall.serve.batch import Batch
+from pitwall.serve.frames import Frame
 from pitwall.serve.insightlog import InsightLog
-from pitwall.wire.messages import insight_update, telemetry_update
+from pitwall.serve.narrowing import Narrowing
+from pitwall.serve.stream import Stream
+from pitwall.serve.streams import Streams
+from pitwall.serve.subscription import LEAST_HZ
+from pitwall.wire.messages import insight_update
 
-#: A telemetry message is cut at this size; a larger flush is several messages [bytes].
-MESSAGE_BYTES = 256 << 10
 #: The longest interval between flushes, and the longest when a flush takes over half of it [s].
 LONGEST_S = 0.1
 LONGEST_LOADED_S = 0.2
@@ -55,25 +58,39 @@ class Pace:
 
 class Broadcaster:
     """
-    Cuts the hub's points into frames and hands them to the clients.
+    Hands the hub's points to the streams, and what these make of them to the clients.
 
     Args:
         hub: where the points are.
         clock: seconds and callLater.
         pace: how often.
         cpu_time: the time this thread has used [s].
+        most_streams: how many different subscriptions there may be at a time.
+
+    Attributes:
+        batch: the points of the last flush; None before there is one.
+        flushed_seq: the last point of it.
     """
 
     log = Logger()
 
-    def __init__(self, hub: Hub, clock: Any, pace: Pace, cpu_time: Callable[[], float] = time.thread_time) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        clock: Any,
+        pace: Pace,
+        cpu_time: Callable[[], float] = time.thread_time,
+        most_streams: int = 256,
+    ) -> None:
         self.hub = hub
         self._clock = clock
         self.pace = pace
         self._cpu_time = cpu_time
-        self.frames = FrameLog()
+        self.streams = Streams(hub.epoch, most_streams)
         self.insights = InsightLog()
-        #: Clients by the order they came; each has ``pump()`` and ``say(frame)``.
+        self.batch: Batch | None = None
+        self._timers: dict[Stream, IDelayedCall] = {}
+        #: Clients by the order they came; each has ``pump()`` and ``tell(narrowing)``.
         self.clients: dict[Any, None] = {}
         self.flushed_seq = 0
         self._flushed_at = float("-inf")
@@ -105,7 +122,10 @@ class Broadcaster:
         if not self.clients:
             return
         started = self._cpu_time()
-        self.frames.append(self._cut(first, last), self._flushed_at)
+        self.batch = Batch(first, self.hub.ring.between(first, last), self.streams.columns)
+        for stream in self.streams:
+            stream.take(self.batch, self._flushed_at)
+            self._arm(stream)
         for client in tuple(self.clients):
             client.pump()
         self.pace.spent(self._cpu_time() - started)
@@ -114,8 +134,19 @@ class Broadcaster:
         """Send an ``insight_update``, never left out, to every client, and keep it for those that come back."""
         frame = Frame(insight_update(content, self.hub.epoch, self.insights.seq + 1))
         self.insights.append(frame)
+        narrowing = Narrowing(frame)
         for client in tuple(self.clients):
-            client.say(frame)
+            client.tell(narrowing)
+
+    def expire(self, now: float) -> None:
+        """Let go of what no client wants any more; to be called every second or so."""
+        for stream in self.streams:
+            stream.frames.expire(now)
+
+    def tell_again(self, client: Any, insight_seq: int) -> None:
+        """Send the insights after that one to a client that came back."""
+        for frame in self.insights.after(insight_seq):
+            client.tell(Narrowing(frame))
 
     def _due(self) -> None:
         self._pending = None
@@ -124,19 +155,22 @@ class Broadcaster:
         except Exception:
             self.log.failure("a flush failed")
 
-    def _cut(self, first: int, last: int) -> list[Frame]:
-        raws = self.hub.ring.between(first, last)
-        frames = []
-        start = size = 0
-        if sum(map(len, raws)) + len(raws) > MESSAGE_BYTES:
-            for index, raw in enumerate(raws):
-                size += len(raw) + 1
-                if size > MESSAGE_BYTES and index > start:
-                    frames.append(self._framed(first + start, raws[start:index]))
-                    start, size = index, len(raw) + 1
-        frames.append(self._framed(first + start, raws[start:]))
-        return frames
+    def _arm(self, stream: Stream) -> None:
+        """See to it that what a stream has conflated is sent in time, also when nothing more comes."""
+        if stream.due_at is not None and stream not in self._timers:
+            wait = min(max(stream.due_at - self._clock.seconds(), 0.0), 1 / LEAST_HZ)
+            self._timers[stream] = self._clock.callLater(wait, self._emit, stream)
 
-    def _framed(self, first_seq: int, raws: Sequence[bytes]) -> Frame:
-        payload = telemetry_update(self.hub.epoch, first_seq, raws)
-        return Frame(payload, first_seq, first_seq + len(raws) - 1, self._flushed_at)
+    def _emit(self, stream: Stream) -> None:
+        del self._timers[stream]
+        if not stream.clients:
+            return
+        try:
+            now = self._clock.seconds()
+            if stream.due_at is not None and stream.due_at <= now:
+                stream.emit(now)
+                for client in tuple(stream.clients):
+                    client.pump()
+            self._arm(stream)
+        except Exception:
+            self.log.failure("a message of a subscription failed")

@@ -13,12 +13,16 @@ import zlib
 from collections import deque
 from collections.abc import Sequence
 
-#: The first byte of a frame: FIN and the opcode of a text message; RSV1 marks a compressed one (RFC 6455, RFC 7692).
-_TEXT = 0x81
+from pitwall.wire.columnar import transcoded
+
+#: The first byte of a frame: FIN and its opcode; RSV1 marks a compressed one (RFC 6455, RFC 7692).
+TEXT = 0x81
+BINARY = 0x82
+PING = 0x89
 _RSV1 = 0x40
 
 
-def frame(payload: bytes, first_byte: int = _TEXT) -> bytes:
+def frame(payload: bytes, first_byte: int = TEXT) -> bytes:
     """An unmasked frame that is a whole message, as a server sends it (RFC 6455, section 5.2)."""
     size = len(payload)
     if size <= 125:
@@ -33,31 +37,54 @@ def payload_of(framed: bytes) -> memoryview:
     return memoryview(framed)[{126: 4, 127: 10}.get(framed[1], 2) :]
 
 
-def deflated_frame(payload: bytes | memoryview) -> bytes:
-    """The same frame with its payload compressed, without context takeover (RFC 7692, section 7.2.1)."""
+def deflated_frame(payload: bytes | memoryview, first_byte: int = TEXT) -> bytes:
+    """The frame of a compressed payload, without context takeover (RFC 7692, section 7.2.1)."""
     compressor = zlib.compressobj(level=6, wbits=-15)
     packed = compressor.compress(payload) + compressor.flush(zlib.Z_SYNC_FLUSH)
-    return frame(packed[:-4], _TEXT | _RSV1)
+    return frame(packed[:-4], first_byte | _RSV1)
 
 
 class Frame:
-    """A message on the wire, in both its forms; the compressed one is made when first asked for."""
+    """
+    A message on the wire, in all its forms; those beside the plain one are made when first asked for.
 
-    __slots__ = ("_deflated", "first_seq", "last_seq", "plain", "sent_at")
+    Args:
+        payload: the message.
+        prev: of telemetry: the last point before what it covers.
+        seq: the last point it covers.
+        points: how many points it has.
+        conflated: how many are in their ranges alone.
+        opcode: the first byte, ``TEXT`` or ``BINARY``.
+    """
 
-    def __init__(self, payload: bytes, first_seq: int = 0, last_seq: int = 0, sent_at: float = 0.0) -> None:
-        self.plain = frame(payload)
-        self.first_seq = first_seq
-        self.last_seq = last_seq
-        self.sent_at = sent_at
+    __slots__ = ("_deflated", "_packed", "conflated", "plain", "points", "prev", "sent_at", "seq")
+
+    def __init__(
+        self, payload: bytes, prev: int = 0, seq: int = 0, points: int = 0, conflated: int = 0, opcode: int = TEXT
+    ) -> None:
+        self.plain = frame(payload, opcode)
+        self.prev = prev
+        self.seq = seq
+        self.points = points
+        self.conflated = conflated
+        self.sent_at = 0.0
         self._deflated: bytes | None = None
+        self._packed: Frame | None = None
 
     @property
     def deflated(self) -> bytes:
         """The frame for clients that agreed on permessage-deflate."""
         if self._deflated is None:
-            self._deflated = deflated_frame(payload_of(self.plain))
+            self._deflated = deflated_frame(payload_of(self.plain), self.plain[0])
         return self._deflated
+
+    @property
+    def packed(self) -> Frame:
+        """The same message for clients that agreed on MessagePack; not for telemetry, whose stream is packed."""
+        if self._packed is None:
+            binary = self.plain[0] == BINARY
+            self._packed = self if binary else Frame(transcoded(payload_of(self.plain)), opcode=BINARY)
+        return self._packed
 
 
 class FrameLog:
@@ -85,6 +112,7 @@ class FrameLog:
     def append(self, frames: Sequence[Frame], now: float) -> None:
         """Keep new frames and let old ones go; those given now are kept in any case."""
         for one in frames:
+            one.sent_at = now
             self._frames.append(one)
             self._bytes += len(one.plain)
         self.end += len(frames)
@@ -98,26 +126,26 @@ class FrameLog:
         """The frame of that index; it must be kept still."""
         return self._frames[index - self.start]
 
-    def starting_at(self, seq: int) -> int | None:
-        """The index of the frame whose first point is ``seq``; None where there is none."""
+    def after(self, seq: int) -> int | None:
+        """The index of the frame whose ``prev`` is ``seq``; None where there is none."""
         low, high = self.start, self.end
         while low < high:
             middle = (low + high) // 2
-            first = self.get(middle).first_seq
-            if first == seq:
+            prev = self.get(middle).prev
+            if prev == seq:
                 return middle
-            if first < seq:
+            if prev < seq:
                 low = middle + 1
             else:
                 high = middle
         return None
 
-    def last_before(self, seq: int) -> int | None:
-        """The last point of the frame that has ``seq`` in it; None where none has."""
+    def end_of(self, seq: int) -> int | None:
+        """The last point of the frame that covers ``seq``; None where none does."""
         for index in range(self.start, self.end):
             frame = self.get(index)
-            if frame.first_seq <= seq <= frame.last_seq:
-                return frame.last_seq
+            if frame.prev < seq <= frame.seq:
+                return frame.seq
         return None
 
     def expire(self, now: float) -> None:

@@ -7,6 +7,8 @@ By the query of the WebSocket's address, or the first of them by a message::
     ?since=…&insight_seq=17     {"type":"resume","since":"…","insight_seq":17}
     ?snapshot=1
 
+and with these, or alone, a subscription: see ``pitwall.serve.subscription``.
+
 ``docs/websocket.md`` tells what is answered.
 """
 
@@ -16,16 +18,14 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from msgspec import MsgspecError, Struct, json
+from msgspec import MsgspecError, Struct, json, msgpack
 
 from pitwall.hub import Hub
+from pitwall.serve.batch import narrowed
+from pitwall.serve.subscription import PLAIN, AskError, Subscription, from_message, from_query
 
 _SINCE = re.compile(r"([0-9A-Za-z_-]{1,64}):(\d{1,18})", re.ASCII)
 _NUMBER = re.compile(r"\d{1,18}", re.ASCII)
-
-
-class AskError(ValueError):
-    """What was asked makes no sense; the message says what was seen and what was wanted."""
 
 
 class Since(NamedTuple):
@@ -41,11 +41,18 @@ class Asked(NamedTuple):
 
     since: Since | None = None
     snapshot: bool = False
+    subscription: Subscription = Subscription(types=PLAIN)
+    #: Whether the address limits it.
+    subscribes: bool = False
 
 
-def asked_by(query: Mapping[str, Sequence[str]]) -> Asked:
+def asked_by(query: Mapping[str, Sequence[str]], anything: bool = False) -> Asked:
     """
     What the query of the address asks for; parameters that are not known are ignored.
+
+    Args:
+        query: the values by name.
+        anything: whether the client has asked for something by other means already.
 
     Raises:
         AskError: one makes no sense, or comes twice.
@@ -63,32 +70,46 @@ def asked_by(query: Mapping[str, Sequence[str]]) -> Asked:
         since = _since(given["since"], given["insight_seq"] or None)
     elif given["insight_seq"]:
         raise AskError("insight_seq without since: of which epoch?")
-    return Asked(since, given["snapshot"] == "1")
+    snapshot = given["snapshot"] == "1"
+    subscription = from_query(query)
+    if subscription is not None:
+        return Asked(since, snapshot, subscription, True)
+    anything = anything or since is not None or snapshot
+    return Asked(since, snapshot, Subscription() if anything else Subscription(types=PLAIN))
 
 
-def resume_message(payload: bytes) -> Since | None:
+def said_by(payload: bytes, packed: bool = False) -> Mapping[str, Any]:
+    """The message of a client, by its members; empty where it is none of ours. ``packed``: as MessagePack."""
+    try:
+        message = msgpack.decode(payload) if packed else json.decode(payload)
+    except (MsgspecError, UnicodeDecodeError, RecursionError):
+        return {}
+    if not isinstance(message, dict) or message.get("type") not in ("resume", "subscribe"):
+        return {}
+    if not all(isinstance(name, str) for name in message):
+        return {}
+    return message
+
+
+def wanted_by(message: Mapping[str, Any]) -> Since | Subscription:
     """
-    What a ``resume`` message asks for; None where it is another message, or none at all.
+    What a ``resume`` or ``subscribe`` message asks for.
 
     Raises:
         AskError: it makes no sense.
     """
-    try:
-        message = json.decode(payload)
-    except (MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
-    if not isinstance(message, dict) or message.get("type") != "resume":
-        return None
+    if message["type"] == "subscribe":
+        return from_message(message)
     insight_seq = message.get("insight_seq")
     if insight_seq is not None and (isinstance(insight_seq, bool) or not isinstance(insight_seq, int)):
         raise AskError("insight_seq is no whole number")
     return _since(message.get("since"), None if insight_seq is None else str(insight_seq))
 
 
-def newest_points(hub: Hub) -> list[bytes]:
-    """The newest point of each car that the ring has, oldest first."""
+def newest_points(hub: Hub, subscription: Subscription) -> list[bytes]:
+    """The newest point of each car that is wanted and that the ring has, oldest first, with its wanted channels."""
     hub.write_rows()
-    wanted = {(car.track, car.chassis) for car in hub.cars}
+    wanted = {(car.track, car.chassis) for car in hub.cars if subscription.wants(car.track, car.chassis)}
     found: list[bytes] = []
     name = json.Decoder(_Name)
     for raw in reversed(hub.ring.newest(hub.ring.capacity)):
@@ -99,7 +120,8 @@ def newest_points(hub: Hub) -> list[bytes]:
         if key in wanted:
             wanted.discard(key)
             found.append(raw)
-    return found[::-1]
+    found.reverse()
+    return found if subscription.channels is None else narrowed(found, subscription.channels)
 
 
 class _Name(Struct):

@@ -2,18 +2,11 @@
 The WebSocket: one protocol instance for each screen.
 
 A client that asks for nothing gets every ``telemetry_update`` and every
-``insight_update`` as text frames (see ``docs/websocket.md``). Frames are made
-once for all; each client only has a place in the shared log of frames.
-
-What becomes of a client that reads too slowly: above 64 KiB unsent its telemetry
-waits, and goes on from its place in the log as the socket takes it; when the
-log has moved on, the points between are skipped and counted, and ``prev`` tells
-the client so. Insights are not skipped: they queue up to ``max_buffer``; above
-it the connection is closed with 4008, and with 4009 when it has not taken a byte
-for ``stall_s``.
-
-A client that was away says where it was (``?since=EPOCH:SEQ``): it catches up from
-the ring, as fast as its socket takes it, until it meets the log of frames.
+``insight_update`` as text frames (see ``docs/websocket.md``). There are two lanes.
+Telemetry comes by a client's ``Delivery``, which thins it when the client is behind,
+and never queues it. All else, insights and answers, is said: it is not left out, but
+queues up to ``max_buffer`` bytes; above it the connection is closed with 4008, and
+with 4009 when the client has not read a byte for ``stall_s``.
 """
 
 from __future__ import annotations
@@ -32,24 +25,31 @@ from txaio.tx import make_logger
 from zope.interface import implementer
 
 from pitwall.serve import direct
-from pitwall.serve.broadcast import MESSAGE_BYTES, Broadcaster
-from pitwall.serve.frames import Frame, payload_of
-from pitwall.serve.joining import Asked, AskError, Since, asked_by, newest_points, resume_message
-from pitwall.wire import messages
+from pitwall.serve.batch import decoded
+from pitwall.serve.broadcast import Broadcaster
+from pitwall.serve.delivery import Delivery
+from pitwall.serve.frames import BINARY, PING, Frame, frame, payload_of
+from pitwall.serve.joining import Asked, Since, asked_by, newest_points, said_by, wanted_by
+from pitwall.serve.narrowing import Narrowing
+from pitwall.serve.stream import key_of
+from pitwall.serve.subscription import INSIGHTS, AskError, FullError
+from pitwall.wire import columnar, messages
 
 TOO_SLOW = 4008
 STALLED = 4009
 GOING_AWAY = 1001
 INTERNAL_ERROR = 1011
 
-#: What a client may send: it has nothing to say yet but control frames [bytes].
+#: The encodings a client may choose by its subprotocol; without one it is JSON.
+JSON_PROTOCOL = "pitwall.json"
+PACKED_PROTOCOL = "pitwall.msgpack"
+
+#: The largest message of a client [bytes].
 MAX_CLIENT_MESSAGE = 64 << 10
 PING_S = 20
 #: How long a closing client may take to answer before the connection is cut [s].
 CLOSE_S = 2
 _SEND_BUFFER = 256 << 10
-#: Points of a message to a client that catches up.
-_CATCH_UP = 1000
 
 
 _autobahn_log = make_logger()
@@ -63,11 +63,10 @@ class TelemetryClient(WebSocketServerProtocol):
     One screen.
 
     Attributes:
-        skipped: the points it did not get because it was behind.
-        delivered: the points written to it.
+        delivery: what it has got and gets next; there once it has joined.
         number: the how many-th client it is.
         joined_at: when it came [s since 1970].
-        joined_seq: the last point before its stream.
+        paused: its transport holds more than 64 KiB.
     """
 
     log = _autobahn_log
@@ -75,42 +74,53 @@ class TelemetryClient(WebSocketServerProtocol):
 
     factory: TelemetryFactory
     transport: Any
-    skipped = 0
-    delivered = 0
+    delivery: Delivery
+    paused = False
     number = 0
     joined_at = 0.0
-    joined_seq = 0
     _joined = False
     _asked = Asked()
-    _behind = False  # it catches up from the ring
-    _paused = False
+    _packed = False
     _direct = False
     _deflate = False
-    _next = 0  # the index of the next frame in the log
-    _seq = 0  # the last point sent
     _written = 0  # bytes, in all
     _said_paused = 0  # bytes of messages that had to be queued since it was paused
-    _taken = 0  # bytes the kernel has taken, when last looked at
+    _taken = 0  # bytes the other side's kernel has taken, when last looked at
     _taken_at = 0.0
 
-    def onConnect(self, request: Any) -> None:
+    def onConnect(self, request: Any) -> str | None:
         """Read what the address asks for; what makes no sense is answered 400."""
+        offered = [name for name in request.protocols if name in (JSON_PROTOCOL, PACKED_PROTOCOL)]
+        self._packed = offered[:1] == [PACKED_PROTOCOL]
         try:
-            self._asked = asked_by(request.params)
+            self._asked = asked_by(request.params, anything=bool(offered))
+            self.factory.broadcaster.streams.check(key_of(self._asked.subscription, self._packed))
+        except FullError as error:
+            raise ConnectionDeny(ConnectionDeny.SERVICE_UNAVAILABLE, str(error)) from None
         except AskError as error:
             raise ConnectionDeny(ConnectionDeny.BAD_REQUEST, str(error)) from None
+        return offered[0] if offered else None
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
-        """A client says where it was; anything else means nothing yet."""
+        """A client says where it was, or what it wants; anything else means nothing yet."""
         if not self._joined:
             return
-        try:
-            since = resume_message(payload)
-        except AskError as error:
-            self.say(Frame(messages.error(str(error))))
+        message = said_by(payload, packed=isBinary)
+        if not message:
             return
-        if since is not None:
-            self._resume(since)
+        try:
+            wanted = wanted_by(message)
+            if isinstance(wanted, Since):
+                self.delivery.resume(wanted)
+            else:
+                self.delivery.subscribe(wanted)
+        except AskError as error:
+            self.say(Frame(messages.error(str(error), message["type"])))
+        self.pump()
+
+    def onPong(self, payload: bytes) -> None:
+        """It has read all that was before the ping."""
+        if self._joined and self.delivery.fidelity.ponged(payload, self.factory.reactor.seconds()):
             self.pump()
 
     def onOpen(self) -> None:
@@ -140,55 +150,52 @@ class TelemetryClient(WebSocketServerProtocol):
 
     def onAutoPingTimeout(self) -> None:
         """No answer to a ping: cut the connection, unless the ping waits behind much that is unsent."""
-        if self._paused and self._joined:  # check() looks whether it still reads
+        # check() looks whether it still reads.
+        if self._joined and (self.paused or self.delivery.fidelity.waits):
             self.autoPingTimeoutCall = self.factory.reactor.callLater(PING_S, self.onAutoPingTimeout)
         else:
             super().onAutoPingTimeout()
 
     def pump(self) -> None:
-        """Send what the log has for this client, as far as its socket takes it."""
-        if not self._joined:
-            return
-        if self._behind:
-            self._catch_up()
-            if self._behind:
-                return
-        log = self.factory.broadcaster.frames
-        if self._next < log.start:
-            self._skip_to(log.start)
-        while self._next < log.end and not self._paused:
-            frame = log.get(self._next)
-            self._next += 1
-            if frame.first_seq - 1 != self._seq:  # the ring went round before they could be sent
-                self._count_skipped(frame.first_seq - 1)
-            self._seq = frame.last_seq
-            self._write(frame)
-            self.delivered += frame.last_seq - frame.first_seq + 1
+        """Send the telemetry there is for it, as far as it takes it."""
+        if self._joined:
+            self.delivery.pump()
 
-    @property
-    def reached(self) -> int:
-        """The number of the last point that was written to it or skipped."""
-        return self._seq
+    def tell(self, narrowing: Narrowing) -> None:
+        """Send insights, of the cars it wants, if it wants any."""
+        subscription = self.delivery.subscription
+        if INSIGHTS in subscription.types:
+            self.say(narrowing.of(subscription))
 
     def say(self, frame: Frame) -> None:
         """Send a message that is not to be left out; too many of them unsent end the connection."""
         if not self._joined:
             return
-        if self._paused:
+        if self.paused:
             self._said_paused += len(frame.plain)
             if self._said_paused > self.factory.max_buffer:
                 self.end(TOO_SLOW, "too slow: more unsent than MAX_WS_BUFFER")
                 return
-        self._write(frame)
+        self.write(frame.packed if self._packed else frame)
+
+    def write(self, frame: Frame) -> None:
+        """Write a frame as it is, compressed where that was agreed on."""
+        self._write(frame.deflated if self._deflate else frame.plain)
+
+    def ping(self, payload: bytes) -> None:
+        """Write a ping behind what was written."""
+        self._write(frame(payload, PING))
 
     def check(self, now: float) -> None:
-        """Close the connection when its socket has taken nothing for too long; ``now`` is in s."""
-        if not self._paused:
+        """Close the connection when it has read nothing for too long; ``now`` is in s."""
+        self.delivery.look(now)
+        if not (self.paused or self.delivery.fidelity.waits):
+            self._taken_at = now
             return
-        taken = self._written - direct.buffered(self.transport)
+        taken = self._written - direct.buffered(self.transport) - direct.unacknowledged(self.transport)
         if taken > self._taken:  # it is less when a ping has come to what is unsent
             self._taken, self._taken_at = taken, now
-        elif now - self._taken_at >= self.factory.stall_s:
+        elif now - max(self._taken_at, self.delivery.fidelity.read_at) >= self.factory.stall_s:
             self.end(STALLED, "stalled: nothing read for WS_STALL_SECONDS")
 
     def end(self, code: int, reason: str) -> None:
@@ -197,16 +204,16 @@ class TelemetryClient(WebSocketServerProtocol):
 
     def pauseProducing(self) -> None:
         """The transport holds more than 64 KiB: telemetry waits. It says so again with everything written to it."""
-        if self._paused:
+        if self.paused:
             return
-        self._paused = True
+        self.paused = True
         self._said_paused = 0
-        self._taken = self._written - direct.buffered(self.transport)
-        self._taken_at = self.factory.reactor.seconds()
+        if self._joined:
+            self.delivery.fidelity.stuck(self.factory.reactor.seconds())
 
     def resumeProducing(self) -> None:
         """The transport has sent all it had: go on."""
-        self._paused = False
+        self.paused = False
         self.pump()
 
     def stopProducing(self) -> None:
@@ -229,102 +236,49 @@ class TelemetryClient(WebSocketServerProtocol):
         transport.registerProducer(self, True)
         self._deflate = self._perMessageCompress is not None
         self._direct = direct.is_plain_tcp(transport)
-        broadcaster = self.factory.broadcaster
-        if self._asked.snapshot:
+        broadcaster, asked = self.factory.broadcaster, self._asked
+        if asked.snapshot:
             broadcaster.flush()  # so that the newest points are not sent again
-        self._next = broadcaster.frames.end
-        self._seq = self.joined_seq = broadcaster.flushed_seq
+        self.delivery = Delivery(broadcaster, self.factory.reactor, self, asked.subscription, self._packed)
         self.factory.joined += 1
         self.number = self.factory.joined
         self.joined_at = self.factory.reactor.seconds()
         self._joined = True
         broadcaster.clients[self] = None
-        if self._asked.since is not None:
-            self._resume(self._asked.since)
-        elif self._asked.snapshot:
+        if asked.subscribes:
+            members = asked.subscription.members()
+            self.say(Frame(messages.subscribed(broadcaster.hub.epoch, self.delivery.told, members)))
+        if asked.since is not None:
+            self.delivery.resume(asked.since)
+        elif asked.snapshot:
             self._show_newest()
         self.pump()
 
-    def _resume(self, since: Since) -> None:
-        """Say from where it goes on, what can't be had any more, and the insights it has not."""
-        broadcaster = self.factory.broadcaster
-        hub, insights = broadcaster.hub, broadcaster.insights
-        # A client can't have what was not sent yet: another server had its epoch.
-        same = since.epoch == hub.epoch and since.seq <= broadcaster.flushed_seq
-        first = hub.ring.first_seq
-        seq = max(since.seq, first - 1) if same else broadcaster.flushed_seq
-        insight_seq = insights.seq
-        lost = not same or seq > since.seq
-        if since.insight_seq is not None and same:
-            insight_seq = max(min(since.insight_seq, insights.seq), insights.first_seq - 1)
-            lost = lost or insight_seq > since.insight_seq
-        self.say(Frame(messages.resumed(hub.epoch, seq, insight_seq, not lost)))
-        if not same:
-            self.say(Frame(messages.gap(hub.epoch, None, None, "other_epoch")))
-        elif seq > since.seq:
-            self.say(Frame(messages.gap(hub.epoch, since.seq + 1, seq, "overwritten")))
-        for frame in insights.after(insight_seq):
-            self.say(frame)
-        # What it asks for once more counts as its own.
-        self.joined_seq += seq - self._seq
-        self._seq, self._behind = seq, True
-
     def _show_newest(self) -> None:
-        """Send the newest point of each car and the newest insights; points go on after what is flushed."""
-        broadcaster = self.factory.broadcaster
-        hub, newest = broadcaster.hub, broadcaster.insights.newest
-        insight = None if newest is None else bytes(payload_of(newest.plain))
-        self.say(Frame(messages.snapshot(hub.epoch, self._seq, broadcaster.insights.seq, newest_points(hub), insight)))
-
-    def _catch_up(self) -> None:
-        """Send points from the ring, as far as the socket takes them, until the log of frames goes on from there."""
-        broadcaster = self.factory.broadcaster
-        ring, log = broadcaster.hub.ring, broadcaster.frames
-        while self._joined and not self._paused:
-            if self._seq >= broadcaster.flushed_seq:
-                self._next, self._behind = log.end, False
-                return
-            index = log.starting_at(self._seq + 1)
-            if index is not None:
-                self._next, self._behind = index, False
-                return
-            if self._seq + 1 < ring.first_seq:  # the ring went round meanwhile
-                self.say(Frame(messages.gap(broadcaster.hub.epoch, self._seq + 1, ring.first_seq - 1, "overwritten")))
-                self._count_skipped(ring.first_seq - 1)
-                continue
-            last = min(self._seq + _CATCH_UP, log.last_before(self._seq + 1) or broadcaster.flushed_seq)
-            raws = ring.between(self._seq + 1, last)
-            size = count = 0
-            while count < len(raws) and (not count or size + len(raws[count]) < MESSAGE_BYTES):
-                size += len(raws[count]) + 1
-                count += 1
-            payload = messages.telemetry_update(broadcaster.hub.epoch, self._seq + 1, raws[:count])
-            self._seq += count
-            self._write(Frame(payload))
-            self.delivered += count
+        """Send the newest point of each car and the newest insights; points go on after what it was told."""
+        broadcaster, subscription, seq = self.factory.broadcaster, self.delivery.subscription, self.delivery.told
+        epoch, insights = broadcaster.hub.epoch, broadcaster.insights
+        raws = newest_points(broadcaster.hub, subscription)
+        newest = None
+        if insights.newest is not None and INSIGHTS in subscription.types:
+            newest = bytes(payload_of(Narrowing(insights.newest).of(subscription).plain))
+        if self._packed:
+            insight = None if newest is None else json.decode(newest)
+            payload = columnar.snapshot(epoch, seq, insights.seq, decoded(raws), insight)
+            self.say(Frame(payload, opcode=BINARY))
+        else:
+            self.say(Frame(messages.snapshot(epoch, seq, insights.seq, raws, newest)))
 
     def _leave(self) -> None:
         if self._joined:
             self._joined = False
-            broadcaster = self.factory.broadcaster
-            broadcaster.clients.pop(self, None)
-            self._count_skipped(broadcaster.flushed_seq)
+            self.factory.broadcaster.clients.pop(self, None)
+            self.delivery.leave()
 
-    def _skip_to(self, index: int) -> None:
-        log = self.factory.broadcaster.frames
-        self._next = index
-        last_missed = log.get(index).first_seq - 1 if index < log.end else self.factory.broadcaster.flushed_seq
-        self._count_skipped(last_missed)
-
-    def _count_skipped(self, last_missed: int) -> None:
-        missed = max(last_missed - self._seq, 0)
-        self._seq += missed
-        self.skipped += missed
-        self.factory.broadcaster.hub.ledger.points_skipped += missed
-
-    def _write(self, frame: Frame) -> None:
-        data = frame.deflated if self._deflate else frame.plain
-        self._written += len(data)
+    def _write(self, data: bytes) -> None:
+        size = len(data)
+        self._written += size
+        self.delivery.fidelity.written += size
         if self._direct:
             direct.send(self.transport, data)
         else:
@@ -374,7 +328,7 @@ class TelemetryFactory(WebSocketServerFactory):
         now = self.reactor.seconds()
         for client in tuple(self.broadcaster.clients):
             client.check(now)
-        self.broadcaster.frames.expire(now)
+        self.broadcaster.expire(now)
 
     def close_all(self, wait_s: float) -> Deferred[None]:
         """Send what is unsent, say goodbye (1001), and cut whoever has not answered after ``wait_s``."""

@@ -8,8 +8,11 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from pitwall.serve.broadcast import MESSAGE_BYTES, Broadcaster, Pace
+from pitwall.serve.broadcast import Broadcaster, Pace
 from pitwall.serve.frames import Frame, payload_of
+from pitwall.serve.narrowing import Narrowing
+from pitwall.serve.stream import MESSAGE_BYTES, PLAIN_KEY
+from pitwall.serve.subscription import Subscription
 from tests.doubles import a_hub, frames_in, publish
 
 
@@ -49,7 +52,9 @@ class Screen:
     """A client that takes everything, and notes when."""
 
     def __init__(self, broadcaster: Broadcaster, clock: Clock) -> None:
-        self.log = broadcaster.frames
+        stream = broadcaster.streams.get(PLAIN_KEY, broadcaster.flushed_seq)
+        stream.clients[self] = None
+        self.log = stream.frames
         self.clock = clock
         self.next = self.log.end
         self.got: list[tuple[float, dict[str, Any]]] = []
@@ -63,9 +68,9 @@ class Screen:
             self.got.append((self.clock.seconds(), json.loads(payload)))
             self.next += 1
 
-    def say(self, frame: Frame) -> None:
+    def tell(self, narrowing: Narrowing) -> None:
         """Take a message that is not telemetry."""
-        self.said.append(frame)
+        self.said.append(narrowing.of(Subscription()))
 
     @property
     def times(self) -> list[float]:
@@ -201,7 +206,7 @@ class BroadcasterTests(SynchronousTestCase):
         self.clock.advance(0)
         self.assert_no_hole()
         self.assertEqual(self.screen.numbers[-1][1], 660)
-        sizes = [len(self.broadcaster.frames.get(n).plain) for n in range(self.broadcaster.frames.end)]
+        sizes = [len(self.screen.log.get(n).plain) for n in range(self.screen.log.end)]
         self.assertLess(max(sizes), MESSAGE_BYTES + 200)
         self.assertEqual(len(sizes), 4)
         self.assertEqual(self.hub.ledger.messages_broadcast, 1)
@@ -220,7 +225,7 @@ class BroadcasterTests(SynchronousTestCase):
         self.broadcaster.clients.clear()
         publish(self.hub, 50)
         self.clock.advance(1)
-        self.assertEqual(self.broadcaster.frames.end, 0)
+        self.assertEqual(self.screen.log.end, 0)
         self.assertEqual(self.hub.ledger.messages_broadcast, 1)
         late = Screen(self.broadcaster, self.clock)
         publish(self.hub, 2)

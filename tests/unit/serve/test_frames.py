@@ -56,14 +56,14 @@ class FrameTests(SynchronousTestCase):
 class FrameLogTests(SynchronousTestCase):
     """`FrameLog` keeps what a client may still be sent."""
 
-    def frames(self, *sent_at: float, size: int = 10) -> list[Frame]:
-        """Frames sent at these times."""
-        return [Frame(b"x" * size, sent_at=moment) for moment in sent_at]
+    def frames(self, count: int = 1, size: int = 10) -> list[Frame]:
+        """So many frames."""
+        return [Frame(b"x" * size) for _ in range(count)]
 
     def test_by_index(self) -> None:
         """A frame is found by its place since the start, whatever has gone before it."""
         log = FrameLog(max_age_s=1.0)
-        kept = self.frames(0.0, 0.5, 1.2)
+        kept = self.frames(3)
         log.append(kept[:1], 0.0)
         log.append(kept[1:2], 0.5)
         self.assertEqual((log.start, log.end), (0, 2))
@@ -76,29 +76,30 @@ class FrameLogTests(SynchronousTestCase):
         """Above its size the oldest go, whatever their age."""
         log = FrameLog(max_age_s=1000, max_bytes=1000)
         for n in range(50):
-            log.append(self.frames(n, size=96), n)  # 98 bytes with its head
+            log.append(self.frames(size=96), n)  # 98 bytes with its head
         self.assertEqual((log.start, log.end), (40, 50))
 
     def test_one_flush_is_kept_whole(self) -> None:
         """A flush that is larger than the log stays until the next one, for clients that keep up."""
         log = FrameLog(max_bytes=100)
-        flush = self.frames(5.0, 5.0, 5.0, size=90)
+        flush = self.frames(3, size=90)
         log.append(flush, 5.0)
         self.assertEqual((log.start, log.end), (0, 3))
         self.assertIs(log.get(0), flush[0])
-        log.append(self.frames(5.1), 5.1)
+        log.append(self.frames(), 5.1)
         self.assertGreaterEqual(log.start, 3)
 
     def test_lets_go_without_new_ones(self) -> None:
         """After the race is over nothing is held."""
         log = FrameLog(max_age_s=1.0, max_bytes=300)
-        log.append(self.frames(0.0, 0.4, size=96), 0.4)
+        log.append(self.frames(size=96), 0.0)
+        log.append(self.frames(size=96), 0.4)
         log.expire(1.2)
         self.assertEqual((log.start, log.end), (1, 2))
         log.expire(10.0)
         self.assertEqual((log.start, log.end), (2, 2))
         # What went has been taken off the size: three more fit.
-        log.append(self.frames(10.0, size=96), 10.0)
-        log.append(self.frames(10.0, size=96), 10.0)
-        log.append(self.frames(10.0, size=96), 10.0)
+        log.append(self.frames(size=96), 10.0)
+        log.append(self.frames(size=96), 10.0)
+        log.append(self.frames(size=96), 10.0)
         self.assertEqual((log.start, log.end), (2, 5))

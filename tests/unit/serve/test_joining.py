@@ -8,11 +8,13 @@ from itertools import pairwise
 from typing import Any
 
 from msgspec.json import encode as json_encode
+from msgspec.msgpack import encode as msgpack_encode
 from twisted.trial.unittest import SynchronousTestCase
 
 from pitwall.serve.frames import Frame
 from pitwall.serve.insightlog import InsightLog
-from pitwall.serve.joining import Asked, AskError, Since, asked_by, resume_message
+from pitwall.serve.joining import Asked, Since, asked_by, said_by, wanted_by
+from pitwall.serve.subscription import AskError, Subscription
 from tests.doubles import Screen, WebServer, answers_in, handshake, publish
 
 
@@ -23,9 +25,9 @@ class AskTests(SynchronousTestCase):
         """By the address."""
         for query, wanted in (
             ({}, Asked()),
-            ({"since": ["ab12:7"], "colour": ["red"]}, Asked(Since("ab12", 7, None))),
-            ({"since": ["ab12:0"], "insight_seq": ["3"]}, Asked(Since("ab12", 0, 3))),
-            ({"snapshot": ["1"]}, Asked(None, True)),
+            ({"since": ["ab12:7"], "colour": ["red"]}, Asked(Since("ab12", 7, None), False, Subscription())),
+            ({"since": ["ab12:0"], "insight_seq": ["3"]}, Asked(Since("ab12", 0, 3), False, Subscription())),
+            ({"snapshot": ["1"]}, Asked(None, True, Subscription())),
             ({"snapshot": [""], "since": [""]}, Asked()),
         ):
             self.assertEqual(asked_by(query), wanted)
@@ -46,14 +48,17 @@ class AskTests(SynchronousTestCase):
     def test_message(self) -> None:
         """By a message."""
         message: Any = {"type": "resume", "since": "e:5", "insight_seq": 2}
-        self.assertEqual(resume_message(json.dumps(message).encode()), Since("e", 5, 2))
+        self.assertEqual(wanted_by(said_by(json.dumps(message).encode())), Since("e", 5, 2))
+        self.assertEqual(wanted_by(said_by(msgpack_encode(message), packed=True)), Since("e", 5, 2))
         for other in (b"", b"hello", b"\xff", b"[]", b"{}", b'{"type":"hello","since":"e:5"}', b"[" * 5000):
-            self.assertIsNone(resume_message(other))
+            self.assertEqual(said_by(other), {})
+            self.assertEqual(said_by(other, packed=True), {})
+        self.assertEqual(said_by(msgpack_encode({"type": "resume", 5: 6}), packed=True), {})
         for message in ({"type": "resume"}, {"type": "resume", "since": 5}):
-            self.assertRaises(AskError, resume_message, json.dumps(message).encode())
+            self.assertRaises(AskError, wanted_by, message)
         for insight_seq in (True, "2", 1.5, -1):
             message = {"type": "resume", "since": "e:5", "insight_seq": insight_seq}
-            self.assertRaises(AskError, resume_message, json.dumps(message).encode())
+            self.assertRaises(AskError, wanted_by, message)
 
 
 class InsightLogTests(SynchronousTestCase):
@@ -123,6 +128,7 @@ class ResumeTests(SynchronousTestCase):
             publish(self.hub, 50)
             self.server.run_for(0.1)
         screen = self.since(10)
+        self.server.run_for(2)
         resumed, gap, *updates = screen.messages()
         first = self.hub.ring.first_seq
         self.assertEqual((resumed["seq"], resumed["recovered"]), (first - 1, False))

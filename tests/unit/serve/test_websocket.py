@@ -284,19 +284,15 @@ class PingTests(SynchronousTestCase):
 
     def test_answered(self) -> None:
         """A client that answers its pings stays."""
-        seen = 0
         for _ in range(60):
             self.server.run_for(2)
-            self.screen.connection.flush()
-            pings = [frame for frame in self.screen.frames() if frame.opcode == 9]
-            for ping in pings[seen:]:
-                self.screen.send(ping.payload, opcode=10)
-            seen = len(pings)
+            seen = len(self.screen.pings())
         self.assertGreaterEqual(seen, 5)
         self.assertTrue(self.screen.connection.connected)
 
     def test_not_answered(self) -> None:
         """A client that does not is cut within forty seconds, and counted out."""
+        self.server.screens.clear()
         self.server.run_for(41, step=0.1)
         self.assertFalse(self.screen.connection.connected)
         self.assertEqual(len(self.server.broadcaster.clients), 0)
@@ -317,18 +313,24 @@ class SlowClientTests(SynchronousTestCase):
             self.server.run_for(0.01)
 
     def assert_accounted(self, *screens: Screen, since: int = 0) -> None:
-        """What each got and what it skipped are what was published; ``prev`` shows each hole."""
+        """What each got, alone or conflated, and what it missed are what was published; ``prev`` shows each hole."""
         for screen in screens:
-            last, missed = since, 0
+            last, missed, conflated = since, 0, 0
             for update in screen.updates():
                 missed += update["prev"] - last
-                self.assertEqual(len(update["data"]), update["seq"] - update["prev"])
+                conflated += update.get("conflated", 0)
+                self.assertEqual(len(update["data"]) + update.get("conflated", 0), update["seq"] - update["prev"])
                 self.assertEqual([point["rpm"] for point in update["data"]][-1], update["seq"])
+                if "conflated" in update:
+                    self.assertEqual(update["counts"], [1 + update["conflated"]])
+                    of_all = [update["prev"] + 1, update["seq"]] if update["conflated"] else None
+                    self.assertEqual(update["ranges"][0].get("rpm"), of_all)
                 last = update["seq"]
             self.assertEqual(last, self.server.broadcaster.flushed_seq)
-            self.assertEqual(missed, screen.protocol.skipped)
-            self.assertEqual(len(screen.points()) + missed, self.hub.last_seq - since)
-        self.assertEqual(self.hub.ledger.points_skipped, sum(screen.protocol.skipped for screen in screens))
+            delivery = screen.protocol.delivery
+            self.assertEqual((missed, conflated), (delivery.dropped, delivery.conflated))
+            self.assertEqual(len(screen.points()) + missed + conflated, self.hub.last_seq - since)
+        self.assertEqual(self.hub.ledger.points_skipped, sum(each.protocol.delivery.dropped for each in screens))
 
     def test_bounded_kernel_buffer(self) -> None:
         """The kernel holds no more than 256 KiB for a client."""
@@ -339,7 +341,7 @@ class SlowClientTests(SynchronousTestCase):
         slow = Screen(self.server, room=0)
         self.stream(0.5)
         self.assertEqual(slow.points(), [])
-        slow.connection.flush()
+        slow.read()
         self.assertEqual(slow.points(), list(range(1, 501)))
         self.assert_accounted(slow)
 
@@ -349,21 +351,19 @@ class SlowClientTests(SynchronousTestCase):
         self.stream(10, per_tick=20)
         self.assertLess(len(frozen.connection.waiting), PAUSE_AT + (256 << 10))
         self.assertEqual(other.points(), list(range(1, 20_001)))
-        frozen.connection.flush()
-        self.assertLess(len(frozen.points()), 3000)
-        self.assertGreater(frozen.protocol.skipped, 17_000)
+        frozen.read()
+        self.assertLess(len(frozen.points()), 1000)
+        self.assertGreater(frozen.protocol.delivery.conflated, 17_000)
         self.assert_accounted(frozen, other)
 
     def test_goes_on_with_what_is_newest(self) -> None:
-        """When it reads again it gets what is less than a second old, then the stream as it comes."""
+        """When it reads again it gets the newest point and the ranges of what was missed, then every point."""
         slow = Screen(self.server, room=0)
         self.stream(5)
-        slow.connection.flush()
-        newest = slow.points()[-1]
-        self.assertEqual(newest, self.hub.last_seq)
-        holes = [update for update in slow.updates() if update["data"][0]["rpm"] == update["prev"] + 1]
-        self.assertEqual(len(holes), len(slow.updates()))
-        self.stream(1)
+        slow.read()
+        self.assertEqual(slow.points()[-1], self.hub.last_seq)
+        self.assertGreater(slow.updates()[-1]["conflated"], 4000)
+        self.stream(4)
         self.assertEqual(slow.points()[-100:], list(range(self.hub.last_seq - 99, self.hub.last_seq + 1)))
         self.assert_accounted(slow)
 
@@ -373,11 +373,11 @@ class SlowClientTests(SynchronousTestCase):
         for _ in range(400):
             publish(self.hub, 40, padding=100)
             self.server.run_for(0.01)
-            slow.connection.flush(read=3000)
-        slow.connection.flush()
+            slow.read(3000)
+        slow.read()
         self.server.run_for(0.05)
-        self.assertGreater(slow.protocol.skipped, 1000)
-        self.assertGreater(len(slow.points()), 1000)
+        self.assertGreater(slow.protocol.delivery.conflated, 1000)
+        self.assertEqual(slow.protocol.delivery.dropped, 0)
         self.assert_accounted(slow)
 
     def test_large_flush_part_by_part(self) -> None:
@@ -387,29 +387,28 @@ class SlowClientTests(SynchronousTestCase):
         self.server.run_for(0.01)
         self.assertLess(len(slow.connection.waiting), PAUSE_AT + (256 << 10) + 200)
         for _ in range(100):
-            slow.connection.flush(read=30_000)
+            slow.read(30_000)
             self.assertLess(len(slow.connection.waiting), PAUSE_AT + (256 << 10) + 200)
-        slow.connection.flush()
+        slow.read()
         self.assertEqual(slow.points(), list(range(1, 1001)))
         self.assertGreater(len(slow.updates()), 7)
         self.assert_accounted(slow)
 
     def test_everything_expired(self) -> None:
-        """A client that comes back after the stream has ended has missed it; ``prev`` of what comes next says so."""
+        """A client that reads on when the stream has ended gets the end of it, conflated."""
         slow = Screen(self.server, room=0)
         self.stream(2)
         self.server.run_for(3)
-        self.assertEqual(self.server.broadcaster.frames.start, self.server.broadcaster.frames.end)
-        slow.connection.flush()
-        missed = slow.protocol.skipped
-        self.assertGreater(missed, 0)
-        self.assertEqual(len(slow.points()) + missed, 2000)
+        (stream,) = self.server.broadcaster.streams
+        self.assertEqual(stream.frames.start, stream.frames.end)
+        slow.read()
+        self.assert_accounted(slow)
         publish(self.hub)
         self.server.run_for(0.1)
         self.assert_accounted(slow)
 
     def test_ring_overrun_is_counted(self) -> None:
-        """Points that the ring lost before they could be sent count as skipped for every client."""
+        """Points that the ring lost before they could be sent count as dropped for every client."""
         self.server = WebServer(self, capacity=100)
         self.hub = self.server.hub
         screens = Screen(self.server), Screen(self.server)
@@ -417,14 +416,14 @@ class SlowClientTests(SynchronousTestCase):
         self.server.run_for(0.1)
         publish(self.hub, 250)
         self.server.run_for(0.1)
-        self.assertEqual([screen.protocol.skipped for screen in screens], [150, 150])
+        self.assertEqual([screen.protocol.delivery.dropped for screen in screens], [150, 150])
         self.assert_accounted(*screens)
 
     def test_leaving_behind(self) -> None:
-        """What a client had not got when it left counts as skipped, once."""
+        """What a client had not got when it left counts as dropped, once."""
         slow = Screen(self.server, room=0)
         self.stream(3)
-        handed = [json.loads(frame.payload) for frame in frames_in(slow.connection.waiting)]
+        handed = [json.loads(frame.payload) for frame in frames_in(slow.connection.waiting) if frame.opcode == 1]
         missed = 3000 - sum(len(update["data"]) for update in handed)
         slow.connection.hang_up(clean=False)
         self.assertEqual(self.hub.ledger.points_skipped, missed)
@@ -437,8 +436,8 @@ class SlowClientTests(SynchronousTestCase):
         for n in range(5):
             self.stream(1)
             self.server.broadcaster.tell({"n": n})
-        self.assertTrue(slow.protocol._paused)
-        slow.connection.flush()
+        self.assertTrue(slow.protocol.paused)
+        slow.read()
         insights = [message["n"] for message in slow.messages() if message["type"] == "insight_update"]
         self.assertEqual(insights, [0, 1, 2, 3, 4])
         self.assert_accounted(slow)
@@ -455,7 +454,7 @@ class SlowClientTests(SynchronousTestCase):
         self.assertNotIn(slow.protocol, self.server.broadcaster.clients)
         self.assertLess(len(slow.connection.waiting), 2_000_000 + PAUSE_AT + (256 << 10))
         self.server.run_for(0.5)
-        slow.connection.flush()
+        slow.read()
         self.assertEqual(slow.close_code, 4008)
         self.server.run_for(2.5)
         self.assertFalse(slow.connection.connected)
@@ -468,7 +467,7 @@ class SlowClientTests(SynchronousTestCase):
             self.stream(0.5)
             for _ in range(30):
                 self.server.broadcaster.tell(insight)
-            slow.connection.flush()
+            slow.read()
             slow.connection.kernel.room = 0
         self.assertIn(slow.protocol, self.server.broadcaster.clients)
         self.assertIsNone(slow.close_code)
@@ -483,7 +482,7 @@ class SlowClientTests(SynchronousTestCase):
         self.assertIn(slow.protocol, self.server.broadcaster.clients)
         self.server.run_for(3)
         self.assertNotIn(slow.protocol, self.server.broadcaster.clients)
-        slow.connection.flush()
+        slow.read()
         self.assertEqual(slow.close_code, 4009)
 
     def test_slow_but_not_stalled(self) -> None:
@@ -493,7 +492,7 @@ class SlowClientTests(SynchronousTestCase):
         for _ in range(40):
             self.stream(0.1)
             self.server.run_for(4, step=0.1)
-            slow.connection.flush(read=1000)
+            slow.read(1000)
         self.assertIn(slow.protocol, self.server.broadcaster.clients)
         self.assertTrue(slow.connection.connected)
 
@@ -503,7 +502,7 @@ class SlowClientTests(SynchronousTestCase):
         self.stream(1)
         self.server.run_for(34, step=0.1)
         self.assertFalse(slow.connection.connected)
-        self.assertEqual(slow.connection.kernel.taken[slow._start :], b"")
+        self.assertEqual((slow.frames(), slow.pings()), ([], []))
 
     def test_closes_and_reads_no_more(self) -> None:
         """A client that says goodbye and stops reading gets no more telemetry, and is cut two seconds later."""
@@ -525,7 +524,7 @@ class SlowClientTests(SynchronousTestCase):
         slow.protocol.end(4008, "too slow")
         before = self.hub.ledger.points_skipped
         self.stream(1.5)
-        slow.connection.flush()
+        slow.read()
         self.assertEqual(self.hub.ledger.points_skipped, before)
         self.assertEqual(slow.close_code, 4008)
 

@@ -1,0 +1,352 @@
+"""
+What one client has got of its stream, and what it gets next.
+
+A client is in one of three ways::
+
+    live      has a place in the log of its stream, and gets the messages as they are made
+    behind    catches up from the ring (it came back, or wants something else), as fast as it reads
+    reduced   reads too slowly: the newest point of each car with ranges, one message at a time
+
+Every point since it joined is delivered, conflated, filtered, dropped or pending, exactly.
+Two numbers tell where it is: ``_seq``, up to which all is accounted for, and ``_told``, the
+``seq`` of the last message it got, which ``prev`` of its next must be. They differ where
+points after ``_told`` were looked at and not wanted.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from twisted.internet.interfaces import IDelayedCall
+
+from pitwall.serve.broadcast import Broadcaster
+from pitwall.serve.conflation import Conflation
+from pitwall.serve.fidelity import BEHIND_S, Fidelity
+from pitwall.serve.frames import Frame
+from pitwall.serve.joining import Since
+from pitwall.serve.stream import key_of
+from pitwall.serve.subscription import PLAIN, QUALITY, TYPES, Subscription
+from pitwall.wire import messages
+
+#: Points of a step of catching up, and what a message of it may have [bytes].
+STEP = 1000
+STEP_BYTES = 64 << 10
+#: Who has not caught up after so long, or has read nothing for the shorter, goes on in reduced quality [s].
+CATCH_UP_S = 10.0
+STUCK_S = 2.0
+#: Nothing is said of quality before a client is so old [s].
+QUIET_S = 1.0
+
+
+class Outlet(Protocol):
+    """The connection."""
+
+    paused: bool
+
+    def write(self, frame: Frame) -> None:
+        """Write telemetry."""
+
+    def say(self, frame: Frame) -> None:
+        """Write what is not to be left out."""
+
+    def ping(self, payload: bytes) -> None:
+        """Write a ping."""
+
+
+class Delivery:
+    """
+    One client's.
+
+    Args:
+        broadcaster: the streams.
+        clock: seconds and callLater.
+        outlet: where messages go.
+        subscription: what is wanted.
+        packed: whether it reads MessagePack.
+
+    Attributes:
+        delivered: points in messages written to it.
+        conflated: points that only ranges tell it of.
+        filtered: points it did not want.
+        dropped: points it has not heard of since it was behind.
+        joined_seq: the last point before it.
+        fidelity: how much it can take.
+
+    Raises:
+        AskError: there are too many subscriptions.
+    """
+
+    def __init__(
+        self, broadcaster: Broadcaster, clock: Any, outlet: Outlet, subscription: Subscription, packed: bool
+    ) -> None:
+        self.delivered = self.conflated = self.filtered = self.dropped = 0
+        self._broadcaster = broadcaster
+        self._clock = clock
+        self._outlet = outlet
+        self._packed = packed
+        self._left = False
+        self.subscription = subscription
+        self.stream = broadcaster.streams.get(key_of(subscription, packed), broadcaster.flushed_seq)
+        self.stream.clients[outlet] = None
+        self._next = self.stream.frames.end
+        self._seq = self.joined_seq = self.stream.settled
+        self._told = self.stream.sent_seq
+        self._joined_at = clock.seconds()
+        self.fidelity = Fidelity(self._joined_at)
+        self._behind_since: float | None = None
+        self._conflation: Conflation | None = None
+        self._timer: IDelayedCall | None = None
+        self._said_reduced = False
+        self._conflated_before = 0
+
+    @property
+    def reached(self) -> int:
+        """The last point that was accounted for."""
+        return self._seq
+
+    @property
+    def told(self) -> int:
+        """The ``seq`` after which its messages go on."""
+        return self._told
+
+    def pump(self) -> None:
+        """Send what there is for this client, as far as it takes it."""
+        if self._left:
+            return
+        if self.fidelity.reduced:
+            self._reduced_turn(self._clock.seconds())
+            return
+        if self._behind_since is not None:
+            self._catch_up()
+            if self._behind_since is not None or self.fidelity.reduced:
+                return
+        self._follow()
+
+    def look(self, now: float) -> None:
+        """Go on, and say how it goes; to be called every second or so. ``now`` is in s."""
+        self.pump()
+        self._tell_quality(now)
+
+    def settle(self) -> None:
+        """Account for what was looked at and not wanted."""
+        if self.fidelity.reduced or self._behind_since is not None or self._next < self.stream.frames.end:
+            return
+        self._pass(self.stream.settled)
+
+    def resume(self, since: Since) -> None:
+        """Say from where it goes on, what can't be had any more, and the insights it has not."""
+        broadcaster = self._broadcaster
+        hub, insights = broadcaster.hub, broadcaster.insights
+        # A client can't have what was not sent yet: another server had its epoch.
+        same = since.epoch == hub.epoch and since.seq <= broadcaster.flushed_seq
+        first = hub.ring.first_seq
+        seq = max(since.seq, first - 1) if same else broadcaster.flushed_seq
+        insight_seq = insights.seq
+        lost = not same or seq > since.seq
+        if since.insight_seq is not None and same:
+            insight_seq = max(min(since.insight_seq, insights.seq), insights.first_seq - 1)
+            lost = lost or insight_seq > since.insight_seq
+        self._go_to(seq)
+        self._outlet.say(Frame(messages.resumed(hub.epoch, self._told, insight_seq, not lost)))
+        if not same:
+            self._outlet.say(Frame(messages.gap(hub.epoch, None, None, "other_epoch")))
+        elif seq > since.seq:
+            self._outlet.say(Frame(messages.gap(hub.epoch, since.seq + 1, seq, "overwritten")))
+        if self.subscription.types == PLAIN:
+            self.subscription = self.subscription._replace(types=frozenset(TYPES))
+        broadcaster.tell_again(self._outlet, insight_seq)
+
+    def subscribe(self, subscription: Subscription) -> None:
+        """
+        Want something else from now on, and say so.
+
+        Raises:
+            AskError: there are too many subscriptions.
+        """
+        streams, old = self._broadcaster.streams, self.stream
+        new = streams.get(key_of(subscription, self._packed), self._broadcaster.flushed_seq)
+        self.subscription = subscription
+        if new is not old:
+            self.settle()
+            del old.clients[self._outlet]
+            streams.left(old)
+            self.stream = new
+            new.clients[self._outlet] = None
+            self._go_to(self._seq)
+        said = messages.subscribed(self._broadcaster.hub.epoch, self._told, subscription.members())
+        self._outlet.say(Frame(said))
+
+    def leave(self) -> None:
+        """It is gone: what it has not got was dropped."""
+        if self._left:
+            return
+        self.settle()
+        self._left = True
+        if self._timer is not None:
+            self._timer.cancel()
+        del self.stream.clients[self._outlet]
+        self._broadcaster.streams.left(self.stream)
+        self._drop_to(self._broadcaster.flushed_seq)
+
+    def _go_to(self, seq: int) -> None:
+        """Go on after a point, by its stream as it is now."""
+        # What the stream has looked at beyond its last message was not wanted, or is still to come.
+        seq = min(seq, self.stream.sent_seq)
+        # What it is to get once more counts as its own.
+        self.joined_seq += seq - self._seq
+        self._seq = self._told = seq
+        now = self._clock.seconds()
+        if self.fidelity.reduced:
+            self._conflation = self.stream.conflation(seq)
+        else:
+            self._behind_since = now
+
+    def _follow(self) -> None:
+        log, fidelity, outlet = self.stream.frames, self.fidelity, self._outlet
+        if self._next < log.start:  # it has waited for longer than they are kept
+            self._reduce()
+            return
+        while self._next < log.end:
+            now = self._clock.seconds()
+            frame = log.get(self._next)
+            if outlet.paused or not fidelity.open(now):
+                if now - frame.sent_at > BEHIND_S:
+                    self._reduce()
+                return
+            self._next += 1
+            self._send(frame, now)
+
+    def _catch_up(self) -> None:
+        """Take a step from the ring, or into the log where it goes on from there."""
+        stream, log, ring = self.stream, self.stream.frames, self._broadcaster.hub.ring
+        now = self._clock.seconds()
+        if self._outlet.paused or not self.fidelity.open(now):
+            waited = now - (self._behind_since or now)
+            if waited > CATCH_UP_S or self.fidelity.stalled_for(now) > STUCK_S:
+                self._reduce()
+            return
+        if self._seq >= stream.sent_seq:
+            if self._told < stream.sent_seq:
+                self._send(stream.nothing(self._told, stream.sent_seq), now)
+            self._next, self._behind_since = log.end, None
+            return
+        index = log.after(self._told)
+        if index is not None:
+            self._next, self._behind_since = index, None
+            return
+        if self._seq + 1 < ring.first_seq:  # the ring went round meanwhile
+            gap = messages.gap(self._broadcaster.hub.epoch, self._seq + 1, ring.first_seq - 1, "overwritten")
+            self._outlet.say(Frame(gap))
+            self._drop_to(ring.first_seq - 1)
+            self._told = self._seq
+        last = min(self._seq + STEP, log.end_of(self._seq + 1) or stream.sent_seq)
+        batch = stream.batch(self._seq + 1, ring.between(self._seq + 1, last))
+        for frame in stream.messages(batch, self._told, STEP_BYTES):
+            self._send(frame, now)
+        self._pass(batch.last)
+        self._later(0.0)
+
+    def _reduce(self) -> None:
+        """It is behind."""
+        now = self._clock.seconds()
+        self.fidelity.reduce(now)
+        self._behind_since = None
+        self._conflation = self.stream.conflation(self._seq)
+        self._conflated_before = self.conflated
+        self._tell_quality(now)
+        self._reduced_turn(now)
+
+    def _reduced_turn(self, now: float) -> None:
+        """Send what was conflated, or every point again, if it may be."""
+        conflation, stream, fidelity = self._conflation, self.stream, self.fidelity
+        if conflation is None or not self._fold(conflation) or self._outlet.paused:
+            return
+        wait = fidelity.snapshot_wait(now, stream.interval_s)
+        if wait is None:
+            return
+        if wait > 0:
+            self._later(wait)
+            return
+        climbs = conflation.last == stream.sent_seq and fidelity.may_climb(now, stream.rate(now))
+        prev = self._told if conflation.after <= self._seq else conflation.after
+        self._drop_to(conflation.after)
+        if conflation.empty:
+            self._pass(conflation.last)
+            conflation.restart(conflation.last)
+            if climbs and self._told < stream.sent_seq:
+                self._send(stream.nothing(self._told, stream.sent_seq), now)
+        else:
+            fidelity.snapped(now)
+            self._send(stream.thinned(conflation, prev), now, ping=True)
+        if climbs:
+            fidelity.climb(now)
+            self._conflation = None
+            self._next = stream.frames.end
+            self._tell_quality(now)
+
+    def _fold(self, conflation: Conflation) -> bool:
+        """Conflate what was flushed since; False where another step is needed."""
+        flushed, batch = self._broadcaster.flushed_seq, self._broadcaster.batch
+        if batch is not None and batch.first == conflation.last + 1 and batch.last == flushed:
+            conflation.add(batch.digest)
+            return True
+        ring = self._broadcaster.hub.ring
+        if conflation.last < min(flushed, ring.first_seq - 1):  # the ring went round meanwhile
+            conflation.restart(min(flushed, ring.first_seq - 1))
+        if conflation.last < flushed:
+            first = conflation.last + 1
+            raws = ring.between(first, min(first + STEP - 1, flushed))
+            conflation.add(self.stream.batch(first, raws).digest)
+        if conflation.last < flushed:
+            self._later(0.0)
+            return False
+        return True
+
+    def _send(self, frame: Frame, now: float, ping: bool = False) -> None:
+        self._drop_to(frame.prev)
+        self.delivered += frame.points
+        self.conflated += frame.conflated
+        self.filtered += max(frame.seq - self._seq, 0) - frame.points - frame.conflated
+        self._seq = max(self._seq, frame.seq)
+        self._told = frame.seq
+        self._outlet.write(frame)
+        if ping or self.fidelity.ping_due(now, len(self._broadcaster.clients)):
+            payload = b"%d" % frame.seq
+            self.fidelity.pinged(payload, now)
+            self._outlet.ping(payload)
+
+    def _pass(self, seq: int) -> None:
+        """What there is up to that point was not wanted."""
+        if seq > self._seq:
+            self.filtered += seq - self._seq
+            self._seq = seq
+
+    def _drop_to(self, seq: int) -> None:
+        missed = max(seq - self._seq, 0)
+        self._seq += missed
+        self.dropped += missed
+        self._broadcaster.hub.ledger.points_skipped += missed
+
+    def _later(self, wait: float) -> None:
+        if self._timer is None:
+            self._timer = self._clock.callLater(wait, self._again)
+        elif self._timer.getTime() > self._clock.seconds() + wait:
+            self._timer.reset(wait)
+
+    def _again(self) -> None:
+        self._timer = None
+        self.pump()
+
+    def _tell_quality(self, now: float) -> None:
+        reduced = self.fidelity.reduced
+        if reduced == self._said_reduced or now - self._joined_at < QUIET_S or QUALITY not in self.subscription.types:
+            return
+        self._said_reduced = reduced
+        told = messages.quality(
+            self._broadcaster.hub.epoch,
+            self._told,
+            "reduced" if reduced else "full",
+            round(self.fidelity.changed_at * 1000),
+            0 if reduced else self.conflated - self._conflated_before,
+        )
+        self._outlet.say(Frame(told))

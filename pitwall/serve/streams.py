@@ -1,0 +1,59 @@
+"""The streams there are, one for each subscription that a client has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pitwall.serve.conflation import Columns
+from pitwall.serve.stream import PLAIN_KEY, Stream, StreamKey
+from pitwall.serve.subscription import FullError
+
+
+class Streams:
+    """
+    Makes a stream for the first client of a subscription, and lets it go with the last.
+
+    Args:
+        epoch: of the hub.
+        most: how many different subscriptions there may be at a time.
+    """
+
+    def __init__(self, epoch: str, most: int) -> None:
+        self.columns = Columns()
+        self._epoch = epoch
+        self._most = most
+        self._streams: dict[StreamKey | None, Stream] = {}
+
+    def __iter__(self) -> Iterator[Stream]:
+        return iter(tuple(self._streams.values()))
+
+    def __len__(self) -> int:
+        return len(self._streams)
+
+    def get(self, key: StreamKey | None, seq: int) -> Stream:
+        """
+        The stream of a subscription; a new one begins after point ``seq``.
+
+        Raises:
+            FullError: there are too many different subscriptions.
+        """
+        stream = self._streams.get(key)
+        if stream is None:
+            self.check(key)
+            stream = self._streams[key] = Stream(key, self._epoch, seq, self.columns)
+        return stream
+
+    def check(self, key: StreamKey | None) -> None:
+        """
+        Whether there is room for a subscription.
+
+        Raises:
+            FullError: there is none.
+        """
+        if key not in self._streams and len(self._streams) >= self._most and key != PLAIN_KEY:
+            raise FullError(f"{self._most} different subscriptions are served already (MAX_SUBSCRIPTIONS)")
+
+    def left(self, stream: Stream) -> None:
+        """A client has left a stream; without clients it goes."""
+        if not stream.clients:
+            del self._streams[stream.key]
