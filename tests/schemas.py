@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterator
 from typing import Any
 
-from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema_rs import Draft202012Validator
 
 
 def closed(schemas: dict[str, Any]) -> dict[str, Any]:
@@ -58,5 +58,43 @@ class Strict:
         validator = self._validators.get(name)
         if validator is None:
             schema = {"$ref": f"#/components/schemas/{name}", "components": {"schemas": self.schemas}}
-            validator = self._validators[name] = Draft202012Validator(schema, format_checker=FormatChecker())
-        return [f"{error.json_path}: {error.message[:300]}" for error in validator.iter_errors(value)]
+            validator = self._validators[name] = Draft202012Validator(schema, validate_formats=True)
+        return [f"{error.instance_path}: {error.message[:300]}" for error in validator.iter_errors(value)]
+
+
+def seen(schemas: dict[str, Any], name: str, value: Any, found: dict[str, set[str]]) -> None:
+    """
+    Note which members of which definitions a value has.
+
+    Args:
+        schemas: by name.
+        name: of the value's own.
+        value: it fits its schema.
+        found: the members of each definition, added to here.
+    """
+
+    def look(schema: dict[str, Any], value: Any) -> None:
+        reference = schema.get("$ref")
+        if reference is not None:
+            look_named(reference.rpartition("/")[2], value)
+        for each in (*schema.get("allOf", ()), *schema.get("anyOf", ())):
+            if isinstance(value, list if each.get("type") == "array" else dict):
+                look(each, value)
+        if isinstance(value, list) and "items" in schema:
+            for item in value:
+                look(schema["items"], item)
+        if isinstance(value, dict) and isinstance(schema.get("additionalProperties"), dict):
+            for item in value.values():
+                look(schema["additionalProperties"], item)
+
+    def look_named(name: str, value: Any) -> None:
+        schema = schemas[name]
+        properties = schema.get("properties", {})
+        if isinstance(value, dict):
+            found.setdefault(name, set()).update(value.keys() & properties.keys())
+            for member, item in value.items():
+                if member in properties:
+                    look(properties[member], item)
+        look({key: told for key, told in schema.items() if key != "properties"}, value)
+
+    look_named(name, value)
