@@ -9,10 +9,11 @@ fault it is. Nothing a client sends makes a 5xx.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache, cached_property
 from importlib.resources import files
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from klein import Klein
 from msgspec import json
@@ -216,6 +217,12 @@ class RestAPI:
         request.setResponseCode(500)
         return error_body("internal error")
 
+    def allowed(self, path: bytes) -> Iterable[str]:
+        """The methods that a path is made for; all that any is made for where it leads nowhere."""
+        rules = self.app.url_map
+        found = rules.bind("").allowed_methods(unquote_to_bytes(path).decode(errors="replace"))
+        return found or {method for rule in rules.iter_rules() for method in rule.methods or ()}
+
     def wrong_method(self, request: Any, allowed: list[str]) -> bytes:
         """The answer 405 with the methods that are allowed."""
         request.setResponseCode(405)
@@ -263,7 +270,8 @@ class Root(Resource):
             return error_body("not a request this server takes")
 
     def _options(self, request: Any) -> bytes:
-        request.setHeader(b"allow", b"GET, HEAD, POST, OPTIONS")
+        allowed = ["GET"] if request.path == self._ws_path else self._api.allowed(request.path)
+        request.setHeader(b"allow", ", ".join(sorted({*allowed, "OPTIONS"})).encode())
         request.setHeader(b"access-control-allow-methods", b"GET, HEAD, POST, OPTIONS")
         request.setHeader(b"access-control-allow-headers", b"Content-Type, Content-Encoding, Authorization")
         request.setHeader(b"access-control-max-age", b"600")
