@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
+from pitwall.contract.terms import PLAIN
 from pitwall.model.channels import MAX_NAME
 
 #: The largest number that is read as a count has so many digits.
@@ -53,14 +54,11 @@ class Parameter(NamedTuple):
         return int(text) if self.most is None else min(int(text), self.most)
 
 
-#: Control characters are refused in names.
-_NAME: Final = r"^[^\x00-\x1f\x7f-\x9f]*$"
-
 #: Of ``POST /api/ingest``.
 INGEST: Final = (
-    Parameter("track", "the track of rows that do not say it", longest=MAX_NAME, pattern=_NAME),
-    Parameter("chassis", "the car of rows that do not say it", longest=MAX_NAME, pattern=_NAME),
-    Parameter("name", "the name of the file that the rows are from", longest=255, pattern=_NAME),
+    Parameter("track", "the track of rows that do not say it", longest=MAX_NAME, pattern=PLAIN),
+    Parameter("chassis", "the car of rows that do not say it", longest=MAX_NAME, pattern=PLAIN),
+    Parameter("name", "the name of the file that the rows are from", longest=255, pattern=PLAIN),
     Parameter(
         "upload",
         "names a file that comes as several bodies, lines or CSV, one after the other",
@@ -68,6 +66,6 @@ INGEST: Final = (
         pattern=r"^[A-Za-z0-9_-]*$",
     ),
     Parameter(
-        "last", "1 with the last of these bodies; 0 and false are as if it were missing", longest=5, pattern=_NAME
+        "last", "1 with the last of these bodies; 0 and false are as if it were missing", longest=5, pattern=PLAIN
     ),
 )

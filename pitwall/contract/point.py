@@ -11,11 +11,12 @@ from typing import Annotated, Any, Final
 
 from msgspec import UNSET, Meta, Struct, UnsetType, defstruct
 
-from pitwall.contract.terms import UNIT, told
+from pitwall.contract.terms import PLAIN, UNIT, Scalar, told
 from pitwall.model.channels import (
     CAR_CLOCK,
     CORE,
     EXTRA,
+    MAX_FIELDS,
     MAX_NAME,
     MAX_TEXT,
     TEXT_ALIASES,
@@ -25,11 +26,19 @@ from pitwall.model.channels import (
 #: What a vendor's own field may be.
 VENDOR_VALUE: Final[dict[str, Any]] = {
     "description": "a vendor's own field, kept and relayed as it came",
-    "anyOf": [{"type": "number"}, {"type": "string", "maxLength": MAX_TEXT}, {"type": "boolean"}, {"type": "null"}],
+    "anyOf": [
+        {"type": "number"},
+        {"type": "string", "maxLength": MAX_TEXT, "pattern": PLAIN},
+        {"type": "boolean"},
+        {"type": "null"},
+    ],
 }
 
-Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME)]
-Text = Annotated[str, Meta(max_length=MAX_TEXT)]
+#: A number as text.
+_NUMBER: Final = r"^\s*[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,4})?\s*$"
+
+Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME, pattern=PLAIN)]
+Text = Annotated[str, Meta(max_length=MAX_TEXT, pattern=PLAIN)]
 
 
 def _kind(channel: Channel) -> Any:
@@ -63,20 +72,36 @@ class Point(_CarClock):
     raw_source: Annotated[Text, told("where the point comes from")] | UnsetType = UNSET
 
 
+class Shared(Struct, kw_only=True):
+    """What a row of the long form tells besides samples; the track and the car may also come by the address."""
+
+    vehicle_id: Annotated[str | None, told("the car")] = None
+    timestamp: Annotated[str | None, told("the car's own clock, ISO 8601")] = None
+    meta_time: Annotated[str | None, told("the receiver's UTC, ISO 8601")] = None
+    lap: float | str | None = None
+    meta_event: Annotated[str | None, told("tells the track")] = None
+    meta_source: str | None = None
+    track: str | None = None
+
+
+class SentRow(Shared, kw_only=True):
+    """A row of the long form: one sample of one channel. There may be further columns, which mean nothing."""
+
+    telemetry_name: str
+    telemetry_value: Scalar
+
+
 class SentSample(Struct):
     """One sample of a bundle."""
 
     name: Name
-    value: float | str | bool | None = None
+    value: Scalar = None
 
 
-class SentBundle(Struct):
+class SentBundle(Shared, kw_only=True):
     """A row of the long form with several samples."""
 
     value: list[SentSample]
-    vehicle_id: str
-    timestamp: Annotated[str | None, told("the car's own clock, ISO 8601")] = None
-    meta_time: Annotated[str | None, told("the receiver's UTC, ISO 8601")] = None
 
 
 def sent_point() -> dict[str, Any]:
@@ -86,7 +111,7 @@ def sent_point() -> dict[str, Any]:
         kind = "integer" if channel.integer else "number"
         forms = [
             {"type": kind, "minimum": channel.low, "maximum": channel.high},
-            {"type": "string", "description": "the number as text", "maxLength": MAX_NAME},
+            {"type": "string", "description": "the number as text", "maxLength": MAX_NAME, "pattern": _NUMBER},
             {"type": "null"},
         ]
         unit = {UNIT: channel.unit} if channel.unit else {}
@@ -94,7 +119,8 @@ def sent_point() -> dict[str, Any]:
         for alias in channel.aliases:
             properties[alias] = {"description": f"{channel.name} by another name", **unit, "anyOf": forms}
     for name, aliases in TEXT_ALIASES.items():
-        text = {"type": ["string", "null"], "maxLength": MAX_TEXT if name == "raw_source" else MAX_NAME}
+        text: dict[str, Any] = {"type": ["string", "null"], "maxLength": MAX_TEXT if name == "raw_source" else MAX_NAME}
+        text |= {"format": "date-time"} if name == "meta_time" else {"pattern": PLAIN}
         properties[name] = text
         for alias in aliases:
             properties[alias] = {"description": f"{name} by another name", **text}
@@ -104,5 +130,7 @@ def sent_point() -> dict[str, Any]:
         " unless the address of the post tells them.",
         "type": "object",
         "properties": properties,
+        "propertyNames": {"minLength": 1, "maxLength": MAX_NAME, "pattern": PLAIN},
+        "maxProperties": MAX_FIELDS,
         "additionalProperties": VENDOR_VALUE,
     }

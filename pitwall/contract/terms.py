@@ -32,6 +32,9 @@ def among(words: Sequence[str], what: str = "") -> Meta:
     return Meta(description=what or None, extra_json_schema={"enum": list(words)})
 
 
+#: What a text is: control characters are refused in every one.
+PLAIN: Final = r"^[^\x00-\x1f\x7f-\x9f]*$"
+
 #: A number of 0 or more of anything that is counted.
 Count = Annotated[int, told(least=0)]
 #: ISO 8601, in UTC.

@@ -12,10 +12,12 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
+from msgspec import json
+
 from pitwall import __version__
 from pitwall.contract.insight import InsightAnswer, InsightsAnswer
 from pitwall.contract.parameters import INGEST, Parameter
-from pitwall.contract.point import SentBundle
+from pitwall.contract.point import SentBundle, SentRow
 from pitwall.contract.race import LapsAnswer, ScoreAnswer
 from pitwall.contract.schemas import components, ref, sent_points
 from pitwall.contract.server import (
@@ -29,7 +31,6 @@ from pitwall.contract.server import (
 )
 from pitwall.contract.update import GapsAnswer
 from pitwall.serve import tables
-from pitwall.wire.longform import LongRow
 
 VERSION: Final = "3.1.0"
 JSON: Final = "application/json"
@@ -86,7 +87,14 @@ def _table(type_: Any, query: tuple[Parameter, ...], path: tuple[Parameter, ...]
     )
 
 
-_POINT: Final = {"anyOf": [ref("SentPoint"), ref(LongRow), ref(SentBundle)]}
+_POINT: Final = {"anyOf": [ref("SentPoint"), ref(SentRow), ref(SentBundle)]}
+_A_POINT: Final = {"track": "barber", "chassis": "GR86-004-78", "lap": 3, "lapdist_m": 815.6, "speed_kmh": 141.0}
+#: Of bodies, by media type.
+_EXAMPLES: Final[Mapping[str, Any]] = {
+    JSON: [_A_POINT],
+    LINES: json.encode(_A_POINT).decode() + "\n",
+    CSV: ",".join(_A_POINT) + "\n" + ",".join(map(str, _A_POINT.values())) + "\n",
+}
 
 #: By the name of Klein's endpoint.
 OPERATIONS: Final[Mapping[str, Operation]] = {
@@ -149,7 +157,7 @@ def document(rules: Iterable[Any], resources: Any) -> dict[str, Any]:
         rules: Klein's, as werkzeug has them.
         resources: has a method for each endpoint, whose docstring says what it does.
     """
-    schemas = components([*_structs(), SentBundle, LongRow])
+    schemas = components([*_structs(), SentRow, SentBundle])
     sent_points(schemas)
     paths: dict[str, Any] = {}
     for rule in rules:
@@ -180,7 +188,10 @@ def _operation(endpoint: str, summary: str) -> dict[str, Any]:
     if parameters:
         operation["parameters"] = parameters
     if told.body is not None:
-        operation["requestBody"] = {"required": True, "content": _content(told.body)}
+        content = _content(told.body)
+        for media_type, example in _EXAMPLES.items():
+            content[media_type]["example"] = example
+        operation["requestBody"] = {"required": True, "content": content}
     operation["responses"] = {
         str(status): {"description": _SAID[status], "content": _content(answers[status])} for status in sorted(answers)
     }
@@ -191,7 +202,10 @@ def _parameter(told: Parameter, where: str) -> dict[str, Any]:
     schema = told.schema()
     if where == "path":
         schema.pop("default", None)
-    return {"name": told.name, "in": where, "required": where == "path", "description": told.what, "schema": schema}
+    parameter: dict[str, Any] = {"name": told.name, "in": where, "required": where == "path"}
+    if where == "query":
+        parameter["allowEmptyValue"] = True  # as if it were missing
+    return {**parameter, "description": told.what, "schema": schema}
 
 
 def _content(told: Mapping[str, Any]) -> dict[str, Any]:

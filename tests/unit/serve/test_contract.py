@@ -56,7 +56,7 @@ A_ROW: Final = {
 }
 EVERY_CHANNEL: Final = {"track": "barber", "chassis": "GR86-002-2", "tires": "new", **dict.fromkeys(CHANNELS, 1)}
 #: What of the definitions this race does not meet: what is sent to the server, a bucket, what a client must ask for.
-SENT: Final = {"SentPoint", "SentBundle", "SentSample", "LongRow", "Resume", "Subscribe"}
+SENT: Final = {"SentPoint", "SentBundle", "SentSample", "SentRow", "Resume", "Subscribe"}
 BUCKET: Final = {"Bucket", "Queue", "Metrics.s3"}
 ASKED_FOR: Final = {
     *("Subscribed", "Quality", "PackedTelemetryUpdate", "PackedSnapshot", "Refused.request"),
