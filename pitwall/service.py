@@ -144,6 +144,7 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
         reactor.seconds,
         aggregation.book,
         lambda: books.answer(reactor.seconds()),
+        settings["WS_PATH"],
     )
     websocket = WebSocketDoor(
         WebSocketResource(screens), origins, lambda: len(broadcaster.clients), settings["MAX_CONNECTIONS"]

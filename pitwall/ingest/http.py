@@ -26,9 +26,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Cooperator
 from twisted.python.failure import Failure
 
+from pitwall.contract.parameters import INGEST
 from pitwall.hub import Hub
 from pitwall.intake import LiveIntake
-from pitwall.model.channels import MAX_NAME
 from pitwall.wire.errors import WireError, shown
 from pitwall.wire.fields import text
 from pitwall.wire.pieces import Lines, inflated
@@ -53,7 +53,7 @@ UPLOAD_IDLE_S = 60.0
 #: Uploads at a time.
 MOST_UPLOADS = 64
 _UPLOAD = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
-_PARAMETERS = frozenset((b"track", b"chassis", b"name", b"upload", b"last"))
+_PARAMETERS = {parameter.name.encode(): parameter for parameter in INGEST}
 
 
 class RefusedError(Exception):
@@ -78,20 +78,22 @@ class _Wanted:
     """What a request asks for in its address."""
 
     def __init__(self, arguments: dict[bytes, list[bytes]]) -> None:
-        unknown = arguments.keys() - _PARAMETERS
+        unknown = arguments.keys() - _PARAMETERS.keys()
         if unknown:
             names = shown(sorted(unknown)[0].decode("utf-8", "replace"))
             raise RefusedError(400, f"{names} is no parameter, wanted track, chassis, name, upload or last")
-        self.track = self._text(arguments, b"track", MAX_NAME)
-        self.chassis = self._text(arguments, b"chassis", MAX_NAME)
-        self.name = self._text(arguments, b"name", 255) or ""
-        self.upload = self._text(arguments, b"upload", 64)
-        self.last = self._text(arguments, b"last", 5) not in (None, "0", "false")
+        self.track = self._text(arguments, b"track")
+        self.chassis = self._text(arguments, b"chassis")
+        self.name = self._text(arguments, b"name") or ""
+        self.upload = self._text(arguments, b"upload")
+        self.last = self._text(arguments, b"last") not in (None, "0", "false")
         if self.upload is not None and not _UPLOAD.fullmatch(self.upload):
             raise RefusedError(400, "upload is no word of 1 to 64 letters, digits, - and _")
 
     @staticmethod
-    def _text(arguments: dict[bytes, list[bytes]], name: bytes, longest: int) -> str | None:
+    def _text(arguments: dict[bytes, list[bytes]], name: bytes) -> str | None:
+        longest = _PARAMETERS[name].longest
+        assert longest is not None
         values = arguments.get(name)
         if not values or not values[-1]:
             return None

@@ -9,10 +9,11 @@ fault it is. Nothing a client sends makes a 5xx.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Iterable
+from functools import cache, cached_property
 from importlib.resources import files
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from klein import Klein
 from msgspec import json
@@ -22,23 +23,17 @@ from twisted.web.server import NOT_DONE_YET
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from pitwall import __version__
+from pitwall.contract import asyncapi
+from pitwall.contract.server import IndexAnswer
 from pitwall.hub import Hub
-from pitwall.serve import tables
+from pitwall.serve import openapi, tables
+from pitwall.serve.openapi import CLIENT_FILES, COUNT
 from pitwall.serve.origins import OriginPolicy
 from pitwall.serve.site import error_body
 from pitwall.serve.tables import Answer, Asked, Formats, NoRace, RaceTables, TableError
 from pitwall.wire.messages import recent
 
-#: The most points one answer holds.
-MOST_RECENT = 5000
-#: The browser client, and the types of it.
-CLIENT_FILES = {
-    "pitwall-client.js": b"text/javascript; charset=utf-8",
-    "pitwall-client.d.ts": b"text/plain; charset=utf-8",
-}
-
 _METHOD = re.compile(rb"[A-Z]{1,20}", re.ASCII)
-_COUNT = re.compile(r"\d{1,18}", re.ASCII)
 
 
 class RestAPI:
@@ -53,6 +48,7 @@ class RestAPI:
         seconds: tells the time [s since 1970].
         race: the tables of laps, gaps, insights and forecasts; None where no race is computed.
         ledger: gives the answer of ``/api/ledger``.
+        ws_path: where the WebSocket is.
     """
 
     app = Klein()
@@ -67,7 +63,9 @@ class RestAPI:
         seconds: Callable[[], float],
         race: RaceTables | None = None,
         ledger: Callable[[], dict[str, Any]] = dict,
+        ws_path: str = "/ws/realtime",
     ) -> None:
+        self._ws_path = ws_path
         self._ledger = ledger
         self._race = NoRace() if race is None else race
         self._seconds = seconds
@@ -94,7 +92,18 @@ class RestAPI:
         """What this server is and where to look."""
         paths = ["/api/health", "/api/recent/100", "/api/cars", "/api/ingest"]
         paths += ["/api/laps", "/api/gaps", "/api/insights", "/api/score", "/api/ledger"]
-        return json.encode({"ok": True, "name": "pitwall", "version": __version__, "paths": paths})
+        paths += ["/api/openapi.json", "/api/asyncapi.json"]
+        return json.encode(IndexAnswer(True, "pitwall", __version__, paths))
+
+    @app.route("/api/openapi.json", methods=["GET"])
+    def openapi(self, request: Any) -> bytes:
+        """These resources, as an OpenAPI document."""
+        return self._openapi
+
+    @app.route("/api/asyncapi.json", methods=["GET"])
+    def asyncapi(self, request: Any) -> bytes:
+        """The WebSocket and its messages, as an AsyncAPI document."""
+        return self._asyncapi
 
     @app.route("/api/health", methods=["GET"])
     def health(self, request: Any) -> bytes:
@@ -111,11 +120,12 @@ class RestAPI:
     @app.route("/api/recent/<count>", methods=["GET"])
     def recent(self, request: Any, count: str) -> bytes:
         """The last points, oldest first."""
-        if not _COUNT.fullmatch(count):
+        most = COUNT.whole(count)
+        if most is None:
             request.setResponseCode(400)
             return error_body(f"{count[:40]!a} is no whole number of 0 or more")
         ring = self._hub.ring
-        raws = ring.newest(min(int(count), MOST_RECENT))
+        raws = ring.newest(most)
         return recent(self._hub.epoch, ring.last_seq - len(raws) + 1, raws)
 
     @app.route("/api/cars", methods=["GET"])
@@ -147,6 +157,14 @@ class RestAPI:
     def insight(self, request: Any, insight_id: str) -> bytes:
         """One insight, computed again from its inputs, and what the ring says to it."""
         return self._table(request, lambda asked: tables.insight(self._race, self._hub.ring, insight_id, asked))
+
+    @cached_property
+    def _openapi(self) -> bytes:
+        return json.encode(openapi.document(self.app.url_map.iter_rules(), type(self)))
+
+    @cached_property
+    def _asyncapi(self) -> bytes:
+        return json.encode(asyncapi.document(self._ws_path))
 
     def _table(self, request: Any, answer: Callable[[Asked], Formats]) -> bytes:
         """An answer in the form that is asked for."""
@@ -199,6 +217,12 @@ class RestAPI:
         request.setResponseCode(500)
         return error_body("internal error")
 
+    def allowed(self, path: bytes) -> Iterable[str]:
+        """The methods that a path is made for; all that any is made for where it leads nowhere."""
+        rules = self.app.url_map
+        found = rules.bind("").allowed_methods(unquote_to_bytes(path).decode(errors="replace"))
+        return found or {method for rule in rules.iter_rules() for method in rule.methods or ()}
+
     def wrong_method(self, request: Any, allowed: list[str]) -> bytes:
         """The answer 405 with the methods that are allowed."""
         request.setResponseCode(405)
@@ -246,7 +270,8 @@ class Root(Resource):
             return error_body("not a request this server takes")
 
     def _options(self, request: Any) -> bytes:
-        request.setHeader(b"allow", b"GET, HEAD, POST, OPTIONS")
+        allowed = ["GET"] if request.path == self._ws_path else self._api.allowed(request.path)
+        request.setHeader(b"allow", ", ".join(sorted({*allowed, "OPTIONS"})).encode())
         request.setHeader(b"access-control-allow-methods", b"GET, HEAD, POST, OPTIONS")
         request.setHeader(b"access-control-allow-headers", b"Content-Type, Content-Encoding, Authorization")
         request.setHeader(b"access-control-max-age", b"600")

@@ -22,6 +22,8 @@ from twisted.web.http import NO_CONTENT, HTTPChannel
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
+from pitwall.contract.server import ErrorAnswer
+
 #: What of an over-long body is still read and thrown away, so that the client can read the answer [s].
 _LINGER_S = 2.0
 #: How long the last answer may take to reach a client that has gone quiet [s].
@@ -30,7 +32,7 @@ _DOWNLOAD_S = 60.0
 
 def error_body(message: str) -> bytes:
     """The JSON of an error answer."""
-    return json.encode({"ok": False, "error": message})
+    return json.encode(ErrorAnswer(False, message))
 
 
 class BoundedRequest(Request):

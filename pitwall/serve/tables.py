@@ -9,7 +9,6 @@ the answer is 406. ``docs/rest.md`` shows every answer.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -17,6 +16,7 @@ from msgspec import json
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
+from pitwall.contract.parameters import Parameter
 from pitwall.race.formulas import TYPES
 from pitwall.race.insights import MOST_KEPT, InsightBook
 from pitwall.race.sheet import LapRow
@@ -26,6 +26,20 @@ from pitwall.serve.csvtext import flattened, table
 
 #: The most laps of one answer.
 MOST_LAPS: Final = 5000
+#: What a table is asked with; ``FORMAT`` and the Accept header choose its form.
+CHASSIS: Final = Parameter("chassis", "only of this car")
+TRACK: Final = Parameter("track", "only of this track")
+TYPE: Final = Parameter("type", "only of this type", TYPES)
+STATE: Final = Parameter("state", "standing: only what was raised and not cleared", ("standing", "all"))
+NEWEST_LAPS: Final = Parameter("limit", "the newest so many", most=MOST_LAPS)
+NEWEST_INSIGHTS: Final = Parameter("limit", "the newest so many", most=MOST_KEPT)
+FORMAT: Final = Parameter("format", "the form, whatever Accept says", ("json", "csv"))
+#: By table.
+LAPS: Final = (CHASSIS, TRACK, NEWEST_LAPS, FORMAT)
+GAPS: Final = (TRACK, FORMAT)
+SCORE: Final = (FORMAT,)
+INSIGHTS: Final = (CHASSIS, TRACK, TYPE, STATE, NEWEST_INSIGHTS, FORMAT)
+INSIGHT: Final = (FORMAT,)
 #: The columns of a lap that its CSV has in any case; ``lists`` become a column for each item.
 LAP_COLUMNS: Final = (
     *("chassis", "track", "lap", "kind", "marks", "start", "lap_time_s", "sector_times_s", "mini_times_s"),
@@ -43,7 +57,6 @@ _INSIGHT_COLUMNS: Final = (
 )
 _JSON: Final = "application/json"
 _CSV: Final = "text/csv"
-_COUNT: Final = re.compile(r"\d{1,9}", re.ASCII)
 
 
 class RaceTables(Protocol):
@@ -131,13 +144,14 @@ class Asked:
         self._arguments = arguments
         self._accept = accept
 
-    def text(self, name: str, choices: Sequence[str] = ()) -> str | None:
+    def text(self, parameter: Parameter) -> str | None:
         """
         A parameter; None where it is missing or empty.
 
         Raises:
-            TableError: 400 where it comes twice, is not UTF-8, or is not one of ``choices``.
+            TableError: 400 where it comes twice, is not UTF-8, or is not one of its choices.
         """
+        name, choices = parameter.name, parameter.choices
         values = self._arguments.get(name.encode(), ())
         if len(values) > 1:
             raise TableError(400, f"{name} is there {len(values)} times, wanted once")
@@ -151,14 +165,16 @@ class Asked:
             raise TableError(400, f"{name} is {value[:40]!a}, wanted {', '.join(choices)}")
         return value
 
-    def count(self, name: str, most: int) -> int:
-        """A whole number, at most ``most``, which is also what it is when missing."""
-        value = self.text(name)
+    def count(self, parameter: Parameter) -> int:
+        """A whole number, at most the parameter's ``most``, which is also what it is when missing."""
+        assert parameter.most is not None
+        value = self.text(parameter)
         if value is None:
-            return most
-        if not _COUNT.fullmatch(value):
-            raise TableError(400, f"{name} is {value[:40]!a}, wanted a whole number of 0 or more")
-        return min(int(value), most)
+            return parameter.most
+        count = parameter.whole(value)
+        if count is None:
+            raise TableError(400, f"{parameter.name} is {value[:40]!a}, wanted a whole number of 0 or more")
+        return count
 
     def wants_csv(self) -> bool:
         """
@@ -167,7 +183,7 @@ class Asked:
         Raises:
             TableError: 406 where it may be neither.
         """
-        chosen = self.text("format", ("json", "csv"))
+        chosen = self.text(FORMAT)
         if chosen is not None:
             return chosen == "csv"
         if not self._accept.strip():
@@ -197,8 +213,8 @@ def render(asked: Asked, answer: Callable[[Asked], Formats]) -> Answer:
 
 def laps(race: RaceTables, asked: Asked) -> Formats:
     """``?chassis=&track=&limit=``: the newest laps, oldest first, what each car's come to, and each track's."""
-    chassis, track = asked.text("chassis"), asked.text("track")
-    limit = asked.count("limit", MOST_LAPS)
+    chassis, track = asked.text(CHASSIS), asked.text(TRACK)
+    limit = asked.count(NEWEST_LAPS)
     rows = race.laps(chassis, track)
     rows = rows[-limit:] if limit else []
 
@@ -210,7 +226,7 @@ def laps(race: RaceTables, asked: Asked) -> Formats:
 
 def gaps(race: RaceTables, asked: Asked) -> Formats:
     """``?track=``: positions and gaps as of the last tick."""
-    rows = race.gaps(asked.text("track"))
+    rows = race.gaps(asked.text(TRACK))
     return Formats(lambda: {"gaps": rows}, lambda: table(rows, _GAP_COLUMNS))
 
 
@@ -222,9 +238,9 @@ def score(race: RaceTables, asked: Asked) -> Formats:
 
 def insights(race: RaceTables, asked: Asked) -> Formats:
     """``?chassis=&track=&type=&state=standing|all&limit=``: insights, oldest first."""
-    chassis, track, type_ = asked.text("chassis"), asked.text("track"), asked.text("type", TYPES)
-    limit = asked.count("limit", MOST_KEPT)
-    standing = asked.text("state", ("standing", "all")) == "standing"
+    chassis, track, type_ = asked.text(CHASSIS), asked.text(TRACK), asked.text(TYPE)
+    limit = asked.count(NEWEST_INSIGHTS)
+    standing = asked.text(STATE) == "standing"
     found = (race.insights.standing if standing else race.insights.newest)(limit, track, chassis, type_)
     return Formats(lambda: {"insights": found}, lambda: table(found, _INSIGHT_COLUMNS))
 

@@ -7,7 +7,7 @@ The floors of the house: imports go down, and the doors do not know one another.
     2  ingest, serve, store, pool        doors: Twisted on one side, the hub on the other
        importer, client                  the other end of a door: what a command sends to a server, or gets from it
     1  hub, intake, cars, times, ring …     what is known now
-    0  model, wire, race, sim            bytes and arrays in, values out
+    0  model, wire, race, sim, contract  bytes and arrays in, values out
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 ROOT = Path(__file__).parents[2] / "pitwall"
 FLOORS = {
-    **dict.fromkeys(("model", "wire", "race", "sim"), 0),
+    **dict.fromkeys(("model", "wire", "race", "sim", "contract"), 0),
     **dict.fromkeys(("hub", "intake", "cars", "times", "ring", "rows", "ledger", "shared"), 1),
     **dict.fromkeys(("ingest", "serve", "store", "pool", "importer", "client"), 2),
     **dict.fromkeys(("service", "config", "cli", "listen"), 3),

@@ -170,6 +170,20 @@ class WrongRequestTests(RestCase):
             headers = self.assert_error(405, method, path)
             self.assertEqual(headers.getRawHeaders("allow"), [allowed], (method, path))
 
+    def test_options(self) -> None:
+        """OPTIONS says what a path is made for; of one that leads nowhere, what any is."""
+        for path, allowed in (
+            ("/api/health", "GET, HEAD, OPTIONS"),
+            ("/api/recent/5?x=1", "GET, HEAD, OPTIONS"),
+            ("/api/insights/%ff", "GET, HEAD, OPTIONS"),
+            ("/api/ingest", "OPTIONS, POST"),
+            ("/ws/realtime", "GET, OPTIONS"),
+            ("/nowhere", "GET, HEAD, OPTIONS, POST"),
+            ("*", "GET, HEAD, OPTIONS, POST"),
+        ):
+            (answer,) = self.server.ask(f"OPTIONS {path} HTTP/1.1\r\nHost: wall:8081\r\n\r\n".encode())
+            self.assertEqual((answer.status, answer.headers["allow"], answer.body), (204, allowed, b""), path)
+
     def test_media_type(self) -> None:
         """415 for a body that is said to be neither JSON nor CSV; the type may have parameters, or be left out."""
         for media_type in ("text/plain", "application/x-www-form-urlencoded", "application/ndjson", "json", "/"):

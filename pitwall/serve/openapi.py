@@ -1,0 +1,215 @@
+"""
+The OpenAPI document of the REST resources.
+
+Paths and methods are Klein's own, what a resource does is its docstring; what it is asked
+with and what it answers is told here, resource by resource. ``RestAPI`` makes the
+document when it is first asked for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NamedTuple
+
+from msgspec import json
+
+from pitwall import __version__
+from pitwall.contract.insight import InsightAnswer, InsightsAnswer
+from pitwall.contract.parameters import INGEST, Parameter
+from pitwall.contract.point import SentBundle, SentRow
+from pitwall.contract.race import LapsAnswer, ScoreAnswer
+from pitwall.contract.schemas import components, ref, sent_points
+from pitwall.contract.server import (
+    CarsAnswer,
+    ErrorAnswer,
+    HealthAnswer,
+    IndexAnswer,
+    IngestAnswer,
+    LedgerAnswer,
+    RecentAnswer,
+)
+from pitwall.contract.update import GapsAnswer
+from pitwall.serve import tables
+
+VERSION: Final = "3.1.0"
+JSON: Final = "application/json"
+CSV: Final = "text/csv"
+LINES: Final = "application/x-ndjson"
+#: The browser client, and the types of it.
+CLIENT_FILES: Final = {
+    "pitwall-client.js": b"text/javascript; charset=utf-8",
+    "pitwall-client.d.ts": b"text/plain; charset=utf-8",
+}
+#: The most points one answer holds.
+MOST_RECENT: Final = 5000
+#: What stands in paths.
+COUNT: Final = Parameter("count", f"the newest so many, at most {MOST_RECENT}", most=MOST_RECENT)
+INSIGHT_ID: Final = Parameter("insight_id", "the id of an insight")
+CLIENT_FILE: Final = Parameter("name", "a file of the browser client", tuple(CLIENT_FILES))
+
+#: The answers that every resource may give; a body over MAX_BODY is refused wherever it is sent.
+_ALWAYS: Final = {
+    400: "the request makes no sense",
+    413: "the body is over MAX_BODY",
+}
+_TEXT: Final[dict[str, Any]] = {"type": "string"}
+_OBJECT: Final[dict[str, Any]] = {"type": "object"}
+_VARIABLE: Final = re.compile(r"<(?:\w+:)?(\w+)>")
+_ABOUT: Final = (
+    "Telemetry in and out, the tables of the race, and the server's books. HEAD is answered wherever GET is, OPTIONS"
+    " everywhere by 204, another method by 405 with Allow. Every error is JSON. Members may be added to answers at any"
+    " time: ignore what you do not know. The stream is told by /api/asyncapi.json."
+)
+
+
+class Operation(NamedTuple):
+    """
+    What a resource is asked with and what it answers.
+
+    Attributes:
+        answers: by status and media type, a Struct or a schema.
+        query: the parameters of its query.
+        path: those in its path.
+        body: what is posted, by media type.
+    """
+
+    answers: Mapping[int, Mapping[str, Any]]
+    query: tuple[Parameter, ...] = ()
+    path: tuple[Parameter, ...] = ()
+    body: Mapping[str, Any] | None = None
+
+
+def _table(type_: Any, query: tuple[Parameter, ...], path: tuple[Parameter, ...] = (), **further: Any) -> Operation:
+    """A table, in JSON or CSV."""
+    return Operation(
+        {200: {JSON: type_, CSV: _TEXT}, 406: {JSON: ErrorAnswer}, **further.get("errors", {})}, query, path
+    )
+
+
+_POINT: Final = {"anyOf": [ref("SentPoint"), ref(SentRow), ref(SentBundle)]}
+_A_POINT: Final = {"track": "barber", "chassis": "GR86-004-78", "lap": 3, "lapdist_m": 815.6, "speed_kmh": 141.0}
+#: Of bodies, by media type.
+_EXAMPLES: Final[Mapping[str, Any]] = {
+    JSON: [_A_POINT],
+    LINES: json.encode(_A_POINT).decode() + "\n",
+    CSV: ",".join(_A_POINT) + "\n" + ",".join(map(str, _A_POINT.values())) + "\n",
+}
+
+#: By the name of Klein's endpoint.
+OPERATIONS: Final[Mapping[str, Operation]] = {
+    "index": Operation({200: {JSON: IndexAnswer}}),
+    "health": Operation({200: {JSON: HealthAnswer}, 503: {JSON: HealthAnswer}}),
+    "ledger": Operation({200: {JSON: LedgerAnswer}}),
+    "recent": Operation(
+        {200: {JSON: RecentAnswer}},
+        path=(COUNT,),
+    ),
+    "cars": Operation({200: {JSON: CarsAnswer}}),
+    "laps": _table(LapsAnswer, tables.LAPS),
+    "gaps": _table(GapsAnswer, tables.GAPS),
+    "score": _table(ScoreAnswer, tables.SCORE),
+    "insights": _table(InsightsAnswer, tables.INSIGHTS),
+    "insight": _table(
+        InsightAnswer,
+        tables.INSIGHT,
+        (INSIGHT_ID,),
+        errors={404: {JSON: ErrorAnswer}},
+    ),
+    "ingest": Operation(
+        {
+            200: {JSON: IngestAnswer},
+            400: {JSON: {"anyOf": [ref(IngestAnswer), ref(ErrorAnswer)]}},
+            **{status: {JSON: ErrorAnswer} for status in (409, 413, 415, 503)},
+        },
+        INGEST,
+        body={
+            JSON: {"anyOf": [*_POINT["anyOf"], {"type": "array", "minItems": 1, "items": _POINT}]},
+            LINES: {"type": "string", "description": "one point or row a line", "minLength": 1},
+            CSV: {"type": "string", "description": "a file, or lines as by UDP", "minLength": 1},
+        },
+    ),
+    "client": Operation(
+        {200: {"text/javascript": _TEXT, "text/plain": _TEXT}, 404: {JSON: ErrorAnswer}},
+        path=(CLIENT_FILE,),
+    ),
+    "openapi": Operation({200: {JSON: _OBJECT}}),
+    "asyncapi": Operation({200: {JSON: _OBJECT}}),
+}
+
+#: What an answer of a status says.
+_SAID: Final = {
+    200: "the answer",
+    404: "there is no such thing",
+    406: "Accept wants neither JSON nor CSV",
+    409: "the body before this one of the same upload is not taken yet",
+    415: "another type or encoding of the body",
+    503: "not now",
+    **_ALWAYS,
+}
+
+
+def document(rules: Iterable[Any], resources: Any) -> dict[str, Any]:
+    """
+    The document.
+
+    Args:
+        rules: Klein's, as werkzeug has them.
+        resources: has a method for each endpoint, whose docstring says what it does.
+    """
+    schemas = components([*_structs(), SentRow, SentBundle])
+    sent_points(schemas)
+    paths: dict[str, Any] = {}
+    for rule in rules:
+        path = paths.setdefault(_VARIABLE.sub(r"{\1}", rule.rule), {})
+        for method in sorted(rule.methods - {"HEAD"}):
+            path[method.lower()] = _operation(rule.endpoint, getattr(resources, rule.endpoint).__doc__)
+    return {
+        "openapi": VERSION,
+        "info": {"title": "PitWall", "version": __version__, "description": _ABOUT},
+        "servers": [{"url": "/"}],
+        "paths": dict(sorted(paths.items())),
+        "components": {"schemas": schemas},
+    }
+
+
+def _structs() -> list[Any]:
+    contents = [
+        content for each in OPERATIONS.values() for contents in each.answers.values() for content in contents.values()
+    ]
+    return list(dict.fromkeys(content for content in contents if isinstance(content, type)))
+
+
+def _operation(endpoint: str, summary: str) -> dict[str, Any]:
+    told = OPERATIONS[endpoint]
+    answers = {**{status: {JSON: ErrorAnswer} for status in _ALWAYS}, **told.answers}
+    operation: dict[str, Any] = {"operationId": endpoint, "summary": summary.strip().split("\n\n")[0]}
+    parameters = [_parameter(each, "path") for each in told.path] + [_parameter(each, "query") for each in told.query]
+    if parameters:
+        operation["parameters"] = parameters
+    if told.body is not None:
+        content = _content(told.body)
+        for media_type, example in _EXAMPLES.items():
+            content[media_type]["example"] = example
+        operation["requestBody"] = {"required": True, "content": content}
+    operation["responses"] = {
+        str(status): {"description": _SAID[status], "content": _content(answers[status])} for status in sorted(answers)
+    }
+    return operation
+
+
+def _parameter(told: Parameter, where: str) -> dict[str, Any]:
+    schema = told.schema()
+    if where == "path":
+        schema.pop("default", None)
+    parameter: dict[str, Any] = {"name": told.name, "in": where, "required": where == "path"}
+    if where == "query":
+        parameter["allowEmptyValue"] = True  # as if it were missing
+    return {**parameter, "description": told.what, "schema": schema}
+
+
+def _content(told: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        media_type: {"schema": ref(content) if isinstance(content, type) else content}
+        for media_type, content in told.items()
+    }
