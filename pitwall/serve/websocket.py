@@ -134,6 +134,8 @@ class TelemetryClient(WebSocketServerProtocol):
     def dropConnection(self, abort: bool = False) -> None:
         """Leave the stream and drop the connection; what is unsent has ``CLOSE_S`` to go out unless it is aborted."""
         self._leave()
+        # When a client closes wrongly, or at the same moment, our own close frame may be unsent: no reset then.
+        abort = abort and not self.wasClean
         super().dropConnection(abort)
         if not abort:
             self.factory.reactor.callLater(CLOSE_S, self.transport.abortConnection)

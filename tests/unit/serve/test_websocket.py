@@ -621,6 +621,7 @@ class CloseAllTests(SynchronousTestCase):
             screen.connection.flush()
             self.assertEqual(screen.close_code, 1001)
             screen.send(b"\x03\xe9", opcode=8)
+            screen.connection.flush()
         self.assertIsNone(self.successResultOf(done))
         self.server.run_for(0.1)
         self.assertEqual(self.server.factory.countConnections, 0)
