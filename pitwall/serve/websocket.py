@@ -359,6 +359,7 @@ class TelemetryFactory(WebSocketServerFactory):
         self.setProtocolOptions(
             webStatus=False,
             failByDrop=False,
+            echoCloseCodeReason=True,
             maxFramePayloadSize=MAX_CLIENT_MESSAGE,
             maxMessagePayloadSize=MAX_CLIENT_MESSAGE,
             openHandshakeTimeout=5,
