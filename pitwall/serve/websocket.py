@@ -100,6 +100,18 @@ class TelemetryClient(WebSocketServerProtocol):
         except AskError as error:
             raise ConnectionDeny(ConnectionDeny.BAD_REQUEST, str(error)) from None
 
+    def processData(self) -> bool:
+        """Take the next of what has come; none of it, and keep none, after a failure (RFC 6455, section 7.1.7)."""
+        if self.failedByMe:
+            self.data = b""
+            return False
+        return bool(super().processData())
+
+    def onMessageFrameData(self, payload: bytes) -> None:
+        """Keep a part of a message; a message of empty frames without an end is no more than an empty one."""
+        if payload:
+            super().onMessageFrameData(payload)
+
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         """A client says where it was; anything else means nothing yet."""
         if not self._joined:
