@@ -84,6 +84,7 @@ class TelemetryClient(WebSocketServerProtocol):
     _asked = Asked()
     _behind = False  # it catches up from the ring
     _paused = False
+    _unanswered: bytes | None = None  # the newest ping since it was paused
     _direct = False
     _deflate = False
     _next = 0  # the index of the next frame in the log
@@ -99,6 +100,13 @@ class TelemetryClient(WebSocketServerProtocol):
             self._asked = asked_by(request.params)
         except AskError as error:
             raise ConnectionDeny(ConnectionDeny.BAD_REQUEST, str(error)) from None
+
+    def onPing(self, payload: bytes) -> None:
+        """Answer; while much is unsent only the newest ping has an answer, when all has gone out (section 5.5.3)."""
+        if self._paused:
+            self._unanswered = payload
+        else:
+            super().onPing(payload)
 
     def processData(self) -> bool:
         """Take the next of what has come; none of it, and keep none, after a failure (RFC 6455, section 7.1.7)."""
@@ -221,6 +229,9 @@ class TelemetryClient(WebSocketServerProtocol):
     def resumeProducing(self) -> None:
         """The transport has sent all it had: go on."""
         self._paused = False
+        ping, self._unanswered = self._unanswered, None
+        if ping is not None:
+            self.onPing(ping)
         self.pump()
 
     def stopProducing(self) -> None:

@@ -134,6 +134,21 @@ class FloodTests(ConformanceCase):
         self.assertEqual(self.heard, [(b"", False)])
         self.assert_others_served()
 
+    def test_pings_without_reading(self) -> None:
+        """A client that pings and does not read: when it reads again, it gets the newest pong (section 5.5.3)."""
+        peer = self.peer(room=0)
+        pings = [frame_of(b"%125d" % n, PING) for n in range(5000)]
+        for start in range(0, 5000, 100):
+            peer.connection.deliver(b"".join(pings[start : start + 100]))
+        self.assertLess(len(peer.connection.waiting), 70_000)
+        self.assert_others_served()
+        peer.connection.flush()
+        self.assertEqual(peer.pongs()[0], b"%125d" % 0)
+        self.assertEqual(peer.pongs()[-1], b"%125d" % 4999)
+        self.assertEqual(peer.pongs(), sorted(peer.pongs()))
+        peer.deliver(frame_of(b"one more", PING))
+        self.assertEqual(peer.pongs()[-1], b"one more")
+
 
 def deflated(payload: bytes) -> bytes:
     """A payload as a client compresses it (RFC 7692, section 7.2.1)."""
