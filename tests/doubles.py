@@ -395,14 +395,14 @@ class Screen:
 
     def frames(self) -> list[Frame]:
         """What it has got so far, frame by frame, but pings; half a frame at the end is not yet one."""
-        return [frame for frame in self._frames() if frame.opcode != 9]
+        return [frame for frame in self.all_frames() if frame.opcode != 9]
 
     def pings(self) -> list[bytes]:
         """The payloads of the pings it has got."""
-        return [frame.payload for frame in self._frames() if frame.opcode == 9]
+        return [frame.payload for frame in self.all_frames() if frame.opcode == 9]
 
-    def _frames(self) -> list[Frame]:
-        """Every frame; what was looked at before is not looked at again."""
+    def all_frames(self) -> list[Frame]:
+        """Every frame it has got, pings too; what was looked at before is not looked at again."""
         found = frames_in(bytes(self.connection.kernel.taken[self._looked :]))
         for frame in found:
             size = len(frame.payload)

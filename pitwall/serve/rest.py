@@ -259,7 +259,7 @@ class Root(Resource):
             return self._options(request)
         if not _routable(request):
             request.setResponseCode(400)
-            return error_body("wanted a path from / on and a Host header, both in UTF-8")
+            return error_body("wanted a path from / on and one Host header, both in UTF-8")
         if request.path == self._ws_path:
             return self._websocket.render(request)
         try:
@@ -311,6 +311,15 @@ class WebSocketDoor(Resource):
             request.setResponseCode(426, b"Upgrade Required")
             request.setHeader(b"upgrade", b"websocket")
             return error_body("this is a WebSocket, wanted an upgrade to it")
+        if request.clientproto != b"HTTP/1.1":  # Autobahn does not get to know it
+            request.setResponseCode(505)
+            return error_body("wanted HTTP/1.1, before it there is no upgrade")
+        versions = request.requestHeaders.getRawHeaders(b"sec-websocket-version", [b"13"])
+        if versions != [b"13"]:
+            request.setResponseCode(426, b"Upgrade Required")
+            request.setHeader(b"upgrade", b"websocket")
+            request.setHeader(b"sec-websocket-version", b"13")
+            return error_body("wanted Sec-WebSocket-Version 13")
         if not self._origins.allows(_text(request.getHeader(b"origin")), _text(request.getHeader(b"host"))):
             request.setResponseCode(403)
             return error_body("pages from this origin may not connect; see ALLOWED_ORIGINS")
@@ -329,6 +338,8 @@ def _client_file(name: str) -> bytes:
 
 def _routable(request: Any) -> bool:
     """Whether Klein can make sense of it; else it would log a traceback and answer in plain text."""
+    if len(request.requestHeaders.getRawHeaders(b"host", ())) > 1:  # RFC 9112, section 3.2
+        return False
     try:
         b"/".join(request.postpath).decode()
         request.getRequestHostname().decode()

@@ -81,6 +81,7 @@ class TelemetryClient(WebSocketServerProtocol):
     _joined = False
     _asked = Asked()
     _packed = False
+    _unanswered: bytes | None = None  # the newest ping since it was paused
     _direct = False
     _deflate = False
     _written = 0  # bytes, in all
@@ -100,6 +101,25 @@ class TelemetryClient(WebSocketServerProtocol):
         except AskError as error:
             raise ConnectionDeny(ConnectionDeny.BAD_REQUEST, str(error)) from None
         return offered[0] if offered else None
+
+    def onPing(self, payload: bytes) -> None:
+        """Answer; while much is unsent only the newest ping has an answer, when all has gone out (section 5.5.3)."""
+        if self.paused:
+            self._unanswered = payload
+        else:
+            super().onPing(payload)
+
+    def processData(self) -> bool:
+        """Take the next of what has come; none of it, and keep none, after a failure (RFC 6455, section 7.1.7)."""
+        if self.failedByMe:
+            self.data = b""
+            return False
+        return bool(super().processData())
+
+    def onMessageFrameData(self, payload: bytes) -> None:
+        """Keep a part of a message; a message of empty frames without an end is no more than an empty one."""
+        if payload:
+            super().onMessageFrameData(payload)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         """A client says where it was, or what it wants; anything else means nothing yet."""
@@ -144,6 +164,8 @@ class TelemetryClient(WebSocketServerProtocol):
     def dropConnection(self, abort: bool = False) -> None:
         """Leave the stream and drop the connection; what is unsent has ``CLOSE_S`` to go out unless it is aborted."""
         self._leave()
+        # When a client closes wrongly, or at the same moment, our own close frame may be unsent: no reset then.
+        abort = abort and not self.wasClean
         super().dropConnection(abort)
         if not abort:
             self.factory.reactor.callLater(CLOSE_S, self.transport.abortConnection)
@@ -214,6 +236,9 @@ class TelemetryClient(WebSocketServerProtocol):
     def resumeProducing(self) -> None:
         """The transport has sent all it had: go on."""
         self.paused = False
+        ping, self._unanswered = self._unanswered, None
+        if ping is not None:
+            self.onPing(ping)
         self.pump()
 
     def stopProducing(self) -> None:
@@ -311,6 +336,7 @@ class TelemetryFactory(WebSocketServerFactory):
         self.setProtocolOptions(
             webStatus=False,
             failByDrop=False,
+            echoCloseCodeReason=True,
             maxFramePayloadSize=MAX_CLIENT_MESSAGE,
             maxMessagePayloadSize=MAX_CLIENT_MESSAGE,
             openHandshakeTimeout=5,

@@ -15,7 +15,8 @@ from pitwall import __version__
 from pitwall.contract import asyncapi, messages
 from pitwall.contract.messages import CLIENT_SENDS, CLOSE_CODES, PACKED, SERVER_SENDS
 from pitwall.serve import websocket
-from pitwall.serve.joining import AskError, asked_by, resume_message
+from pitwall.serve.joining import asked_by, wanted_by
+from pitwall.serve.subscription import AskError
 from tests.doubles import WebServer
 from tests.schemas import Strict, nodes, resolved
 
@@ -126,7 +127,7 @@ class DocumentTests(SynchronousTestCase):
             message = {"type": "resume", "since": since}
             self.assertEqual(strict.faults("Resume", message) == [], good, since)
             try:
-                self.assertIsNotNone(resume_message(json.dumps(message).encode()))
+                wanted_by(message)
                 if since:
                     asked_by({"since": [since]})
             except AskError:
