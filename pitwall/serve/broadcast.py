@@ -70,6 +70,8 @@ class Broadcaster:
     Attributes:
         batch: the points of the last flush; None before there is one.
         flushed_seq: the last point of it.
+        flushed_at: when it was [s].
+        clients: by the order they came, who has ``tell(narrowing)``, and its delivery, which has ``pump()``.
     """
 
     log = Logger()
@@ -90,10 +92,9 @@ class Broadcaster:
         self.insights = InsightLog()
         self.batch: Batch | None = None
         self._timers: dict[Stream, IDelayedCall] = {}
-        #: Clients by the order they came; each has ``pump()`` and ``tell(narrowing)``.
-        self.clients: dict[Any, None] = {}
+        self.clients: dict[Any, Any] = {}
         self.flushed_seq = 0
-        self._flushed_at = float("-inf")
+        self.flushed_at = float("-inf")
         self._pending: IDelayedCall | None = None
         # A flush must come before the ring has gone round.
         self._urgent = max(hub.ring.capacity // 4, 1)
@@ -104,7 +105,7 @@ class Broadcaster:
         if last_seq - self.flushed_seq >= self._urgent:
             self.flush()
         elif self._pending is None:
-            wait = self._flushed_at + self.pace.interval_s - self._clock.seconds()
+            wait = self.flushed_at + self.pace.interval_s - self._clock.seconds()
             # A clock that was set back must not silence the stream.
             self._pending = self._clock.callLater(min(max(wait, 0.0), LONGEST_LOADED_S), self._due)
 
@@ -113,7 +114,7 @@ class Broadcaster:
         if self._pending is not None:
             self._pending.cancel()
             self._pending = None
-        self._flushed_at = self._clock.seconds()
+        self.flushed_at = self._clock.seconds()
         first, last = max(self.flushed_seq + 1, self.hub.ring.first_seq), self.hub.last_seq
         self.flushed_seq = last
         if first > last:
@@ -124,10 +125,10 @@ class Broadcaster:
         started = self._cpu_time()
         self.batch = Batch(first, self.hub.ring.between(first, last), self.streams.columns)
         for stream in self.streams:
-            stream.take(self.batch, self._flushed_at)
+            stream.take(self.batch, self.flushed_at)
             self._arm(stream)
-        for client in tuple(self.clients):
-            client.pump()
+        for delivery in tuple(self.clients.values()):
+            delivery.pump()
         self.pace.spent(self._cpu_time() - started)
 
     def tell(self, content: dict[str, Any]) -> None:

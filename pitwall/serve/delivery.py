@@ -93,6 +93,7 @@ class Delivery:
         self._told = self.stream.sent_seq
         self._joined_at = clock.seconds()
         self.fidelity = Fidelity(self._joined_at)
+        self._live = True
         self._behind_since: float | None = None
         self._conflation: Conflation | None = None
         self._timer: IDelayedCall | None = None
@@ -111,6 +112,18 @@ class Delivery:
 
     def pump(self) -> None:
         """Send what there is for this client, as far as it takes it."""
+        log = self.stream.frames
+        if self.fidelity.trusted_until > self._broadcaster.flushed_at and self._next == log.end - 1:
+            # The one new message, to one of many clients that keep up: this is all there is to it.
+            frame = log.newest
+            if frame.prev == self._seq and not self._outlet.paused and self._live:
+                self._next += 1
+                self._seq = self._told = frame.seq
+                self.delivered += frame.points
+                self.conflated += frame.conflated
+                self.filtered += frame.filtered
+                self._outlet.write(frame)
+                return
         if self._left:
             return
         if self.fidelity.reduced:
@@ -181,7 +194,7 @@ class Delivery:
         if self._left:
             return
         self.settle()
-        self._left = True
+        self._left, self._live = True, False
         if self._timer is not None:
             self._timer.cancel()
         del self.stream.clients[self._outlet]
@@ -200,6 +213,13 @@ class Delivery:
             self._conflation = self.stream.conflation(seq)
         else:
             self._behind_since = now
+            self._live = False
+
+    def _go_live(self, index: int) -> None:
+        """Go on in the log of its stream."""
+        self._next = index
+        self._behind_since = None
+        self._live = True
 
     def _follow(self) -> None:
         log, fidelity, outlet = self.stream.frames, self.fidelity, self._outlet
@@ -228,11 +248,11 @@ class Delivery:
         if self._seq >= stream.sent_seq:
             if self._told < stream.sent_seq:
                 self._send(stream.nothing(self._told, stream.sent_seq), now)
-            self._next, self._behind_since = log.end, None
+            self._go_live(log.end)
             return
         index = log.after(self._told)
         if index is not None:
-            self._next, self._behind_since = index, None
+            self._go_live(index)
             return
         if self._seq + 1 < ring.first_seq:  # the ring went round meanwhile
             gap = messages.gap(self._broadcaster.hub.epoch, self._seq + 1, ring.first_seq - 1, "overwritten")
@@ -251,6 +271,7 @@ class Delivery:
         now = self._clock.seconds()
         self.fidelity.reduce(now)
         self._behind_since = None
+        self._live = False
         self._conflation = self.stream.conflation(self._seq)
         self._conflated_before = self.conflated
         self._tell_quality(now)
@@ -281,7 +302,7 @@ class Delivery:
         if climbs:
             fidelity.climb(now)
             self._conflation = None
-            self._next = stream.frames.end
+            self._go_live(stream.frames.end)
             self._tell_quality(now)
 
     def _fold(self, conflation: Conflation) -> bool:

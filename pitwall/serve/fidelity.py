@@ -81,6 +81,7 @@ class Fidelity:
         changed_at: since when.
         written: bytes written to it; who writes adds to it.
         read: bytes of them that it is known to have read.
+        trusted_until: until then it need not be asked whether something may be written, or a ping is due.
         read_at: when it was last seen to have read, or was pinged with nothing unread.
     """
 
@@ -90,6 +91,7 @@ class Fidelity:
         self.written = 0
         self.read = 0
         self.read_at = now
+        self.trusted_until = 0.0
         self._joined = now
         self._pings: deque[_Ping] = deque()
         self._pinged = 0  # written when the last ping went
@@ -115,10 +117,15 @@ class Fidelity:
             return False
         if self._in_doubt(now):
             return size >= PING_BYTES or now - self._pinged_at >= PING_S
-        return now - self._pinged_at >= max(PING_S, clients / PINGS_PER_S) and not self._pings
+        interval_s = max(PING_S, clients / PINGS_PER_S)
+        if self._pings:
+            return False
+        self.trusted_until = self._pinged_at + interval_s
+        return now >= self.trusted_until
 
     def pinged(self, payload: bytes, now: float) -> None:
         """A ping was written behind all else."""
+        self.trusted_until = 0.0
         if not self._pings:
             self.read_at = now
         self._pings.append(_Ping(payload, self.written, now))
@@ -170,11 +177,13 @@ class Fidelity:
 
     def stuck(self, now: float) -> None:
         """Its socket would take no more."""
+        self.trusted_until = 0.0
         self._limit = LEAST_LIMIT
         self._doubted_at = self._slow_at = now
 
     def reduce(self, now: float) -> None:
         """It is behind: snapshots from now on."""
+        self.trusted_until = 0.0
         if not self.reduced:
             quickly = now - self.changed_at < PROOF_S and self.changed_at > self._joined
             self._climb_s = min(self._climb_s * 2, LONGEST_CLIMB_S) if quickly else CLIMB_S
@@ -203,6 +212,7 @@ class Fidelity:
 
     def climb(self, now: float) -> None:
         """It gets every point from now on, in doubt at first."""
+        self.trusted_until = 0.0
         self.reduced, self.changed_at = False, now
         self._limit = LEAST_LIMIT
         self._doubted_at = now

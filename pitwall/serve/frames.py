@@ -57,7 +57,7 @@ class Frame:
         opcode: the first byte, ``TEXT`` or ``BINARY``.
     """
 
-    __slots__ = ("_deflated", "_packed", "conflated", "plain", "points", "prev", "sent_at", "seq")
+    __slots__ = ("_deflated", "_packed", "conflated", "filtered", "plain", "points", "prev", "sent_at", "seq")
 
     def __init__(
         self, payload: bytes, prev: int = 0, seq: int = 0, points: int = 0, conflated: int = 0, opcode: int = TEXT
@@ -67,6 +67,7 @@ class Frame:
         self.seq = seq
         self.points = points
         self.conflated = conflated
+        self.filtered = seq - prev - points - conflated
         self.sent_at = 0.0
         self._deflated: bytes | None = None
         self._packed: Frame | None = None
@@ -121,6 +122,11 @@ class FrameLog:
             self._bytes > self._max_bytes or self._frames[0].sent_at < oldest_wanted
         ):
             self._bytes -= len(self._frames.popleft().plain)
+
+    @property
+    def newest(self) -> Frame:
+        """The newest frame; there must be one."""
+        return self._frames[-1]
 
     def get(self, index: int) -> Frame:
         """The frame of that index; it must be kept still."""

@@ -28,6 +28,7 @@ from pitwall.serve import direct
 from pitwall.serve.batch import decoded
 from pitwall.serve.broadcast import Broadcaster
 from pitwall.serve.delivery import Delivery
+from pitwall.serve.fidelity import Fidelity
 from pitwall.serve.frames import BINARY, PING, Frame, frame, payload_of
 from pitwall.serve.joining import Asked, Since, asked_by, newest_points, said_by, wanted_by
 from pitwall.serve.narrowing import Narrowing
@@ -84,7 +85,7 @@ class TelemetryClient(WebSocketServerProtocol):
     _unanswered: bytes | None = None  # the newest ping since it was paused
     _direct = False
     _deflate = False
-    _written = 0  # bytes, in all
+    _fidelity: Fidelity  # its delivery's
     _said_paused = 0  # bytes of messages that had to be queued since it was paused
     _taken = 0  # bytes the other side's kernel has taken, when last looked at
     _taken_at = 0.0
@@ -140,7 +141,7 @@ class TelemetryClient(WebSocketServerProtocol):
 
     def onPong(self, payload: bytes) -> None:
         """It has read all that was before the ping."""
-        if self._joined and self.delivery.fidelity.ponged(payload, self.factory.reactor.seconds()):
+        if self._joined and self._fidelity.ponged(payload, self.factory.reactor.seconds()):
             self.pump()
 
     def onOpen(self) -> None:
@@ -173,7 +174,7 @@ class TelemetryClient(WebSocketServerProtocol):
     def onAutoPingTimeout(self) -> None:
         """No answer to a ping: cut the connection, unless the ping waits behind much that is unsent."""
         # check() looks whether it still reads.
-        if self._joined and (self.paused or self.delivery.fidelity.waits):
+        if self._joined and (self.paused or self._fidelity.waits):
             self.autoPingTimeoutCall = self.factory.reactor.callLater(PING_S, self.onAutoPingTimeout)
         else:
             super().onAutoPingTimeout()
@@ -202,22 +203,32 @@ class TelemetryClient(WebSocketServerProtocol):
 
     def write(self, frame: Frame) -> None:
         """Write a frame as it is, compressed where that was agreed on."""
-        self._write(frame.deflated if self._deflate else frame.plain)
+        data = frame.deflated if self._deflate else frame.plain
+        self._fidelity.written += len(data)
+        if self._direct:
+            direct.send(self.transport, data)
+        else:
+            self.transport.write(data)
 
     def ping(self, payload: bytes) -> None:
         """Write a ping behind what was written."""
-        self._write(frame(payload, PING))
+        data = frame(payload, PING)
+        self._fidelity.written += len(data)
+        if self._direct:
+            direct.send(self.transport, data)
+        else:
+            self.transport.write(data)
 
     def check(self, now: float) -> None:
         """Close the connection when it has read nothing for too long; ``now`` is in s."""
         self.delivery.look(now)
-        if not (self.paused or self.delivery.fidelity.waits):
+        if not (self.paused or self._fidelity.waits):
             self._taken_at = now
             return
-        taken = self._written - direct.buffered(self.transport) - direct.unacknowledged(self.transport)
+        taken = self._fidelity.written - direct.buffered(self.transport) - direct.unacknowledged(self.transport)
         if taken > self._taken:  # it is less when a ping has come to what is unsent
             self._taken, self._taken_at = taken, now
-        elif now - max(self._taken_at, self.delivery.fidelity.read_at) >= self.factory.stall_s:
+        elif now - max(self._taken_at, self._fidelity.read_at) >= self.factory.stall_s:
             self.end(STALLED, "stalled: nothing read for WS_STALL_SECONDS")
 
     def end(self, code: int, reason: str) -> None:
@@ -231,7 +242,7 @@ class TelemetryClient(WebSocketServerProtocol):
         self.paused = True
         self._said_paused = 0
         if self._joined:
-            self.delivery.fidelity.stuck(self.factory.reactor.seconds())
+            self._fidelity.stuck(self.factory.reactor.seconds())
 
     def resumeProducing(self) -> None:
         """The transport has sent all it had: go on."""
@@ -265,11 +276,12 @@ class TelemetryClient(WebSocketServerProtocol):
         if asked.snapshot:
             broadcaster.flush()  # so that the newest points are not sent again
         self.delivery = Delivery(broadcaster, self.factory.reactor, self, asked.subscription, self._packed)
+        self._fidelity = self.delivery.fidelity
         self.factory.joined += 1
         self.number = self.factory.joined
         self.joined_at = self.factory.reactor.seconds()
         self._joined = True
-        broadcaster.clients[self] = None
+        broadcaster.clients[self] = self.delivery
         if asked.subscribes:
             members = asked.subscription.members()
             self.say(Frame(messages.subscribed(broadcaster.hub.epoch, self.delivery.told, members)))
@@ -299,15 +311,6 @@ class TelemetryClient(WebSocketServerProtocol):
             self._joined = False
             self.factory.broadcaster.clients.pop(self, None)
             self.delivery.leave()
-
-    def _write(self, data: bytes) -> None:
-        size = len(data)
-        self._written += size
-        self.delivery.fidelity.written += size
-        if self._direct:
-            direct.send(self.transport, data)
-        else:
-            self.transport.write(data)
 
 
 class TelemetryFactory(WebSocketServerFactory):

@@ -59,7 +59,7 @@ class Screen:
         self.next = self.log.end
         self.got: list[tuple[float, dict[str, Any]]] = []
         self.said: list[Frame] = []
-        broadcaster.clients[self] = None
+        broadcaster.clients[self] = self
 
     def pump(self) -> None:
         """Take what is new."""
