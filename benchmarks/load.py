@@ -78,19 +78,19 @@ def send_udp(port: int, rate: float, seconds: float, form: str, bad_share: float
 class Client:
     """One WebSocket client: frames in, counts out."""
 
-    def __init__(self, port: int, timed: bool, receive_buffer: int | None) -> None:
+    def __init__(self, port: int, timed: bool, receive_buffer: int | None, query: str = "") -> None:
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         if receive_buffer is not None:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self.socket.connect(("127.0.0.1", port))
         self.socket.sendall(
-            b"GET /ws/realtime HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            b"Sec-WebSocket-Key: %b\r\nSec-WebSocket-Version: 13\r\n\r\n" % _KEY
+            b"GET /ws/realtime%b HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Key: %b\r\nSec-WebSocket-Version: 13\r\n\r\n" % (query.encode(), _KEY)
         )
-        self._held = b""
-        while b"\r\n\r\n" not in self._held:
-            self._held += self.socket.recv(4096)
-        self._held = self._held.partition(b"\r\n\r\n")[2]
+        self.held = b""
+        while b"\r\n\r\n" not in self.held:
+            self.held += self.socket.recv(4096)
+        self.held = self.held.partition(b"\r\n\r\n")[2]
         self.socket.setblocking(False)
         self.timed = timed
         self.messages = self.points = self.missed = 0
@@ -109,7 +109,7 @@ class Client:
         if not data:
             self.closed = True
             return
-        payloads, self._held = split_frames(self._held + data)
+        payloads, self.held = split_frames(self.held + data)
         for opcode, payload in payloads:
             if opcode == 9:
                 self.socket.send(b"\x8a%c\0\0\0\0%b" % (0x80 | len(payload), payload))

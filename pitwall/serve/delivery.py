@@ -15,6 +15,7 @@ points after ``_told`` were looked at and not wanted.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any, Protocol
 
 from twisted.internet.interfaces import IDelayedCall
@@ -63,6 +64,7 @@ class Delivery:
         outlet: where messages go.
         subscription: what is wanted.
         packed: whether it reads MessagePack.
+        most_waiting: insights that may wait for their turn [bytes].
 
     Attributes:
         delivered: points in messages written to it.
@@ -77,7 +79,13 @@ class Delivery:
     """
 
     def __init__(
-        self, broadcaster: Broadcaster, clock: Any, outlet: Outlet, subscription: Subscription, packed: bool
+        self,
+        broadcaster: Broadcaster,
+        clock: Any,
+        outlet: Outlet,
+        subscription: Subscription,
+        packed: bool,
+        most_waiting: int,
     ) -> None:
         self.delivered = self.conflated = self.filtered = self.dropped = 0
         self._broadcaster = broadcaster
@@ -98,6 +106,11 @@ class Delivery:
         self._conflation: Conflation | None = None
         self._timer: IDelayedCall | None = None
         self._said_reduced = False
+        self._waiting: deque[Frame] = deque()
+        self._waiting_bytes = 0
+        self._most_waiting = most_waiting
+        self._turns = 0
+        self._insights_next = False  # in reduced quality: insights, after a snapshot
         self._conflated_before = 0
 
     @property
@@ -139,6 +152,26 @@ class Delivery:
         """Go on, and say how it goes; to be called every second or so. ``now`` is in s."""
         self.pump()
         self._tell_quality(now)
+
+    def tell(self, frame: Frame) -> bool:
+        """
+        Write insights, or have them wait for their turn in reduced quality.
+
+        Returns:
+            Whether there is room for them; else the client is too slow.
+        """
+        if not self.fidelity.reduced:
+            self._outlet.say(frame)
+            return True
+        self._waiting.append(frame)
+        self._waiting_bytes += len(frame.plain)
+        return self._waiting_bytes <= self._most_waiting
+
+    def tell_waiting(self) -> None:
+        """Write all insights that wait."""
+        while self._waiting:
+            self._outlet.say(self._waiting.popleft())
+        self._waiting_bytes = 0
 
     def settle(self) -> None:
         """Account for what was looked at and not wanted."""
@@ -278,12 +311,23 @@ class Delivery:
         self._reduced_turn(now)
 
     def _reduced_turn(self, now: float) -> None:
-        """Send what was conflated, or every point again, if it may be."""
+        """
+        Send one thing when all that was sent has been read: a snapshot, or insights.
+
+        They take turns while one insight message waits; when more of them wait than that, they come first.
+        """
         conflation, stream, fidelity = self._conflation, self.stream, self.fidelity
-        if conflation is None or not self._fold(conflation) or self._outlet.paused:
+        if conflation is None or not self._fold(conflation) or self._outlet.paused or not fidelity.ready(now):
             return
         wait = fidelity.snapshot_wait(now, stream.interval_s)
-        if wait is None:
+        if self._waiting and (self._insights_next or wait > 0 or conflation.empty or len(self._waiting) > 1):
+            self._insights_next = False
+            frame = self._waiting.popleft()
+            self._waiting_bytes -= len(frame.plain)
+            self._outlet.say(frame)
+            self._turns += 1
+            self._ping(b"%d+%d" % (self._told, self._turns), now)
+            self._later(0.0 if fidelity.ready(now) else wait)
             return
         if wait > 0:
             self._later(wait)
@@ -298,8 +342,10 @@ class Delivery:
                 self._send(stream.nothing(self._told, stream.sent_seq), now)
         else:
             fidelity.snapped(now)
+            self._insights_next = True
             self._send(stream.thinned(conflation, prev), now, ping=True)
         if climbs:
+            self.tell_waiting()
             fidelity.climb(now)
             self._conflation = None
             self._go_live(stream.frames.end)
@@ -332,9 +378,11 @@ class Delivery:
         self._told = frame.seq
         self._outlet.write(frame)
         if ping or self.fidelity.ping_due(now, len(self._broadcaster.clients)):
-            payload = b"%d" % frame.seq
-            self.fidelity.pinged(payload, now)
-            self._outlet.ping(payload)
+            self._ping(b"%d" % frame.seq, now)
+
+    def _ping(self, payload: bytes, now: float) -> None:
+        self.fidelity.pinged(payload, now)
+        self._outlet.ping(payload)
 
     def _pass(self, seq: int) -> None:
         """What there is up to that point was not wanted."""

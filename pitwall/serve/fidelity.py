@@ -192,10 +192,12 @@ class Fidelity:
         self._slow_at = self._doubted_at = now
         self._rates.clear()
 
-    def snapshot_wait(self, now: float, interval_s: float = 0.0) -> float | None:
-        """How long until the next snapshot, ``interval_s`` at least after the last; None: until a pong has come."""
-        if self._pings and (self._answers or now - self._joined <= NEVER_S):
-            return None
+    def ready(self, now: float) -> bool:
+        """Whether all that was pinged for has been read, as far as this client tells."""
+        return not self._pings or (not self._answers and now - self._joined > NEVER_S)
+
+    def snapshot_wait(self, now: float, interval_s: float = 0.0) -> float:
+        """How long until the next snapshot, ``interval_s`` at least after the last."""
         return max(self._snapshot_at + max(SNAPSHOT_S, interval_s) - now, 0.0)
 
     def snapped(self, now: float) -> None:

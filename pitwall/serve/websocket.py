@@ -187,8 +187,8 @@ class TelemetryClient(WebSocketServerProtocol):
     def tell(self, narrowing: Narrowing) -> None:
         """Send insights, of the cars it wants, if it wants any."""
         subscription = self.delivery.subscription
-        if INSIGHTS in subscription.types:
-            self.say(narrowing.of(subscription))
+        if INSIGHTS in subscription.types and not self.delivery.tell(narrowing.of(subscription)):
+            self.end(TOO_SLOW, "too slow: more unsent than MAX_WS_BUFFER")
 
     def say(self, frame: Frame) -> None:
         """Send a message that is not to be left out; too many of them unsent end the connection."""
@@ -233,6 +233,8 @@ class TelemetryClient(WebSocketServerProtocol):
 
     def end(self, code: int, reason: str) -> None:
         """Close; Autobahn cuts the connection if the client does not answer in time."""
+        if code == GOING_AWAY and self._joined:
+            self.delivery.tell_waiting()
         self.sendCloseFrame(code=code, reasonUtf8=reason.encode(), isReply=False)
 
     def pauseProducing(self) -> None:
@@ -275,7 +277,9 @@ class TelemetryClient(WebSocketServerProtocol):
         broadcaster, asked = self.factory.broadcaster, self._asked
         if asked.snapshot:
             broadcaster.flush()  # so that the newest points are not sent again
-        self.delivery = Delivery(broadcaster, self.factory.reactor, self, asked.subscription, self._packed)
+        self.delivery = Delivery(
+            broadcaster, self.factory.reactor, self, asked.subscription, self._packed, self.factory.max_buffer
+        )
         self._fidelity = self.delivery.fidelity
         self.factory.joined += 1
         self.number = self.factory.joined
