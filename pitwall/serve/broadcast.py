@@ -15,6 +15,7 @@ from typing import Any
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
+from pitwall.contract.messages import LEAST_HZ
 from pitwall.hub import Hub
 from pitwall.serve.batch import Batch
 from pitwall.serve.frames import Frame
@@ -22,7 +23,6 @@ from pitwall.serve.insightlog import InsightLog
 from pitwall.serve.narrowing import Narrowing
 from pitwall.serve.stream import Stream
 from pitwall.serve.streams import Streams
-from pitwall.serve.subscription import LEAST_HZ
 from pitwall.wire.messages import insight_update
 
 #: The longest interval between flushes, and the longest when a flush takes over half of it [s].
@@ -99,6 +99,11 @@ class Broadcaster:
         # A flush must come before the ring has gone round.
         self._urgent = max(hub.ring.capacity // 4, 1)
         hub.listeners.append(self.points_came)
+
+    @property
+    def reduced(self) -> int:
+        """How many clients are in reduced quality."""
+        return sum(delivery.fidelity.reduced for delivery in self.clients.values())
 
     def points_came(self, last_seq: int) -> None:
         """Flush at once after a quiet spell, else when the interval is over."""

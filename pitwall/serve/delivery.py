@@ -342,8 +342,10 @@ class Delivery:
                 self._send(stream.nothing(self._told, stream.sent_seq), now)
         else:
             fidelity.snapped(now)
+            before = self.conflated
             self._insights_next = True
             self._send(stream.thinned(conflation, prev), now, ping=True)
+            self._broadcaster.hub.ledger.points_conflated += self.conflated - before
         if climbs:
             self.tell_waiting()
             fidelity.climb(now)
