@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import random
 import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from pitwall.client.stream import Position, Stream
 from tests.end_to_end.harness import running, wait_for
 from tests.end_to_end.stream_server import StreamServer
 from tests.end_to_end.test_clients import BREAKS, LONGEST_S, publish_while_breaking
@@ -37,6 +40,49 @@ async ([url, options]) => {
     Object.assign(window, { seen, client });
 }
 """
+
+
+#: Has the stream of the module follow messages, and says all there is to say after each.
+FOLLOW = """
+async (cases) => {
+    const { Stream } = await import("/client/pitwall-client.js");
+    return cases.map((messages) => {
+        const stream = new Stream({ since: { epoch: "a", seq: 5, insight_seq: 1 }, snapshot: true });
+        const steps = [stream.query()];
+        for (const content of messages) {
+            const taken = stream.take(content).map((message) => {
+                const { recovered, ...told } = message;
+                return [content.type === "resumed" ? { ...told, recovered } : told, recovered];
+            });
+            const counters = Object.values(stream.counters);
+            steps.push([taken, stream.position, counters, stream.again]);
+        }
+        return steps;
+    });
+}
+"""
+
+
+def any_message(chance: random.Random) -> dict[str, Any]:
+    """A message that a server may send, though not after those before it."""
+    epoch = chance.choice("aaaaab")
+    prev = chance.randint(0, 12)
+    seq = prev + chance.randint(1, 6)
+    numbers = {"epoch": epoch, "seq": seq, "insight_seq": chance.randint(0, 5)}
+    data = [{"n": n} for n in range(prev + 1, seq + 1)]
+    kind = chance.choice(["telemetry_update"] * 4 + ["insight_update", "snapshot", "resumed", "gap", "subscribed"])
+    if kind == "telemetry_update":
+        few = chance.sample(data, chance.randint(0, len(data)))
+        data = chance.choice((data, few))
+        more = {"conflated": 3, "counts": [n for n, _ in enumerate(data)], "ranges": [{} for _ in data]}
+        return {"type": kind, "epoch": epoch, "seq": seq, "prev": prev, "data": data, **chance.choice(({}, more))}
+    if kind == "gap":
+        last = chance.choice((None, seq))
+        first, points = (None, None) if last is None else (prev + 1, seq - prev)
+        return {"type": kind, "epoch": epoch, "first": first, "last": last, "points": points, "reason": "overwritten"}
+    if kind == "resumed":
+        return {"type": kind, **numbers, "recovered": chance.random() < 0.7}
+    return {"type": kind, **numbers, "data": [], "insight": None}
 
 
 class BrowserClientTests(SynchronousTestCase):
@@ -149,6 +195,21 @@ class BrowserClientTests(SynchronousTestCase):
             self.assertEqual(page.evaluate("() => window.seen.gaps"), [])
             counters = page.evaluate("() => window.client.counters")
             self.assertEqual((counters["points"], counters["pointsConflated"]), (6, 8))
+
+    def test_same_as_python(self) -> None:
+        """It makes of any messages, in any order, what the Python client makes of them."""
+        chance = random.Random(5)
+        cases = [[any_message(chance) for _ in range(12)] for _ in range(400)]
+        with self.serve() as server, self.page(server.url.replace("ws:", "http:").removesuffix("/ws/realtime")) as page:
+            found = page.evaluate(FOLLOW, cases)
+        for case, told in zip(cases, found, strict=True):
+            stream = Stream(Position("a", 5, 1), snapshot=True)
+            wanted: list[Any] = [stream.query()]
+            for content in case:
+                taken = [[dict(message.content), message.recovered] for message in stream.take(content)]
+                position = stream.position and stream.position._asdict()
+                wanted.append([taken, position, list(asdict(stream.counters).values()), stream.again])
+            self.assertEqual(told, wanted)
 
     def test_real_server(self) -> None:
         """A page imports the module from the real server and counts the demo's points, none of them missing."""
