@@ -16,6 +16,7 @@ import platform
 import time
 
 from benchmarks.accuracy import accuracy
+from benchmarks.delivery import subscribed, throttled
 from benchmarks.forecast import forecast
 from benchmarks.longrows import long
 from benchmarks.micro import micro
@@ -26,7 +27,16 @@ from benchmarks.ticks import ticks
 
 def main() -> None:
     """Run what was asked for and print it."""
-    known = {**SCENARIOS, "long": long, "micro": micro, "forecast": forecast, "sectors": sectors, "ticks": ticks}
+    known = {
+        **SCENARIOS,
+        "subscribed": subscribed,
+        "throttled": throttled,
+        "long": long,
+        "micro": micro,
+        "forecast": forecast,
+        "sectors": sectors,
+        "ticks": ticks,
+    }
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     names = [*known, "accuracy"]
     parser.add_argument("scenarios", nargs="*", metavar="scenario", help=f"of {', '.join(names)}; all by default")
