@@ -255,25 +255,33 @@ class Delivery:
         self._live = True
 
     def _follow(self) -> None:
-        log, fidelity, outlet = self.stream.frames, self.fidelity, self._outlet
+        log, outlet = self.stream.frames, self._outlet
         if self._next < log.start:  # it has waited for longer than they are kept
             self._reduce()
             return
         while self._next < log.end:
             now = self._clock.seconds()
             frame = log.get(self._next)
-            if outlet.paused or not fidelity.open(now):
+            if outlet.paused or not self._open(now):
                 if now - frame.sent_at > BEHIND_S:
                     self._reduce()
                 return
             self._next += 1
             self._send(frame, now)
 
+    def _open(self, now: float) -> bool:
+        """Whether it has read enough for more; if not, a ping will tell when it has."""
+        if self.fidelity.open(now):
+            return True
+        if not self.fidelity.waits:
+            self._ping(b"%d" % self._told, now)
+        return False
+
     def _catch_up(self) -> None:
         """Take a step from the ring, or into the log where it goes on from there."""
         stream, log, ring = self.stream, self.stream.frames, self._broadcaster.hub.ring
         now = self._clock.seconds()
-        if self._outlet.paused or not self.fidelity.open(now):
+        if self._outlet.paused or not self._open(now):
             waited = now - (self._behind_since or now)
             if waited > CATCH_UP_S or self.fidelity.stalled_for(now) > STUCK_S:
                 self._reduce()

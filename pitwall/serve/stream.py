@@ -147,10 +147,10 @@ class Stream:
         indices = batch.wanted(self.subscription)
         if not indices:
             return []
-        raws = batch.projected(indices, self.subscription.channels)
+        whole = self.subscription.channels is None
+        raws = batch.raws if whole and len(indices) == len(batch.raws) else batch.projected(indices, self.subscription.channels)
         points: Sequence[dict[str, Any]] = ()
         if self._packed:
-            whole = self.subscription.channels is None
             points = [batch.points[index] for index in indices] if whole else decoded(raws)
         frames: list[Frame] = []
         start = 0

@@ -373,7 +373,7 @@ class SlowClientTests(SynchronousTestCase):
             self.server.run_for(0.01)
             slow.read(3000)
         slow.read()
-        self.server.run_for(0.05)
+        self.server.run_for(0.5)
         self.assertGreater(slow.protocol.delivery.conflated, 1000)
         self.assertEqual(slow.protocol.delivery.dropped, 0)
         self.assert_accounted(slow)
