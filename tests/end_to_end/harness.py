@@ -109,9 +109,9 @@ class Server:
         found: dict[str, Any] = self.get("/api/health")[1]["metrics"]
         return found
 
-    def connect(self, **options: Any) -> ClientConnection:
-        """A WebSocket client."""
-        url = f"ws://127.0.0.1:{self.port}/ws/realtime"
+    def connect(self, query: str = "", **options: Any) -> ClientConnection:
+        """A WebSocket client; ``query`` is of the address, with its question mark."""
+        url = f"ws://127.0.0.1:{self.port}/ws/realtime{query}"
         client: ClientConnection = connect(url, max_size=None, proxy=None, **options)
         return client
 
