@@ -302,7 +302,13 @@ class Delivery:
             self._told = self._seq
         last = min(self._seq + STEP, log.end_of(self._seq + 1) or stream.sent_seq)
         batch = stream.batch(self._seq + 1, ring.between(self._seq + 1, last))
-        for frame in stream.messages(batch, self._told, STEP_BYTES):
+        if stream.interval_s:
+            conflation = stream.conflation(self._seq)
+            conflation.add(batch.digest)
+            frames = [] if conflation.empty else [stream.thinned(conflation, self._told)]
+        else:
+            frames = stream.messages(batch, self._told, STEP_BYTES)
+        for frame in frames:
             self._send(frame, now)
         self._pass(batch.last)
         self._later(0.0)

@@ -59,7 +59,7 @@ class Server:
     """A running ``twistd pitwall`` in a directory of its own."""
 
     def __init__(self, *options: str, **settings: str) -> None:
-        self.port, self.udp_port = free_port(), free_port(socket.SOCK_DGRAM)
+        self.port, self.udp_port = int(settings.pop("PORT", 0)) or free_port(), free_port(socket.SOCK_DGRAM)
         self.directory = tempfile.TemporaryDirectory(prefix="pitwall-test-")
         self._log = Path(self.directory.name, "output.log").open("w+b")  # noqa: SIM115
         environment = clean_environment(HOST="127.0.0.1", PORT=str(self.port), UDP_PORT=str(self.udp_port), **settings)
