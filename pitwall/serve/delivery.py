@@ -35,6 +35,8 @@ STEP_BYTES = 64 << 10
 #: Who has not caught up after so long, or has read nothing for the shorter, goes on in reduced quality [s].
 CATCH_UP_S = 10.0
 STUCK_S = 2.0
+#: In reduced quality so many insight messages may wait for their turn; five seconds of them, by default.
+MOST_TURNS = 8
 #: Nothing is said of quality before a client is so old [s].
 QUIET_S = 1.0
 
@@ -328,13 +330,14 @@ class Delivery:
         """
         Send one thing when all that was sent has been read: a snapshot, or insights.
 
-        They take turns while one insight message waits; when more of them wait than that, they come first.
+        They take turns. When more than ``MOST_TURNS`` insight messages wait, these come first: the client reads
+        too slowly for both, and old insights are no better than old points.
         """
         conflation, stream, fidelity = self._conflation, self.stream, self.fidelity
         if conflation is None or not self._fold(conflation) or self._outlet.paused or not fidelity.ready(now):
             return
         wait = fidelity.snapshot_wait(now, stream.interval_s)
-        if self._waiting and (self._insights_next or wait > 0 or conflation.empty or len(self._waiting) > 1):
+        if self._waiting and (self._insights_next or wait > 0 or conflation.empty or len(self._waiting) > MOST_TURNS):
             self._insights_next = False
             frame = self._waiting.popleft()
             self._waiting_bytes -= len(frame.plain)
