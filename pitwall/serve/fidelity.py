@@ -14,7 +14,8 @@ none: a fast client never notices, a slow one has two seconds of data under way 
 would have had ten. A pong that takes over 250 ms sets the limit to 64 KiB again, and
 telemetry waits for it. Points that have waited for half a second are not sent one by one
 any more (level *reduced*): the client gets the newest point of each car with the ranges
-of what was between, a message at a time, the next one when it has read the last. It
+of what was between, a message at a time, the next one when it has read the last. Before
+the first of these a ping goes alone, for what the way takes at that time. It
 climbs back when its pongs have been quick for a while and the stream is not more than
 what it was seen to read; a climb that fails makes the while longer.
 
@@ -40,6 +41,12 @@ LATE_S = 0.25
 #: A ping with less before it has nothing under way; a pong that takes no longer tells nothing of a rate.
 LITTLE_BYTES = 8 << 10
 LITTLE_S = 0.02
+#: With less than a message before it a ping goes alone.
+ALONE_BYTES = 64
+#: What a pong takes in any case is the least of so many with nothing under way: routes change, and one may be hindered.
+MOST_BASES, LEAST_BASES = 8, 3
+#: It counts up to this.
+LONGEST_BASE_S = 1.0
 #: So many pings may be unanswered.
 MOST_PINGS = 16
 #: What may be unread of a client whose pong was late, and what a new one begins with.
@@ -66,6 +73,7 @@ MARGIN = 1.25
 class _Ping(NamedTuple):
     payload: bytes
     written: int
+    before: int  # not known to be read then [bytes]
     at: float
 
 
@@ -93,13 +101,13 @@ class Fidelity:
         self.read_at = now
         self.trusted_until = 0.0
         self._joined = now
-        self._pings: deque[_Ping] = deque()
+        self._pings: deque[_Ping] = deque(maxlen=MOST_PINGS)
         self._pinged = 0  # written when the last ping went
         self._pinged_at = now - PING_S
         self._answers = False  # has answered a ping once
         self._limit: int | None = LEAST_LIMIT
         self._doubted_at = now
-        self._base_s: float | None = None  # the quickest pong with nothing under way
+        self._bases: deque[float] = deque(maxlen=MOST_BASES)  # what pongs took with nothing under way [s]
         self._rates: deque[float] = deque(maxlen=5)  # what it was seen to read in reduced quality [bytes/s]
         self._slow_at = now  # the last late pong, or the beginning of reduced quality
         self._snapshot_at = now - SNAPSHOT_S
@@ -128,7 +136,7 @@ class Fidelity:
         self.trusted_until = 0.0
         if not self._pings:
             self.read_at = now
-        self._pings.append(_Ping(payload, self.written, now))
+        self._pings.append(_Ping(payload, self.written, self.written - self.read, now))
         self._pinged, self._pinged_at = self.written, now
 
     def ponged(self, payload: bytes, now: float) -> bool:
@@ -144,14 +152,14 @@ class Fidelity:
             ping = self._pings.popleft()
             if ping.payload == payload:
                 break
-        took_s = now - ping.at
-        size = ping.written - self.read
+        took_s = max(now - ping.at, 0.0)  # a clock may be set back
+        size = ping.before
         self._answers = True
         self.read, self.read_at = ping.written, now
-        late_s = max(took_s - self._least_s, 0.0)
         if size < LITTLE_BYTES:
-            self._base_s = took_s if self._base_s is None else min(self._base_s, took_s)
-        if self.reduced:
+            self._bases.append(took_s)
+        late_s = max(took_s - self._least_s, 0.0)
+        if self.reduced and size >= ALONE_BYTES:
             self._rates.append(size / late_s if late_s > LITTLE_S else float("inf"))
         if late_s > LATE_S:
             self._limit = LEAST_LIMIT
@@ -191,14 +199,21 @@ class Fidelity:
         self._limit = LEAST_LIMIT
         self._slow_at = self._doubted_at = now
         self._rates.clear()
+        self._bases.clear()  # what was taken for late may be a longer way
 
     def ready(self, now: float) -> bool:
         """Whether all that was pinged for has been read, as far as this client tells."""
         return not self._pings or (not self._answers and now - self._joined > NEVER_S)
 
+    @property
+    def to_measure(self) -> bool:
+        """Whether a ping is to go alone before the next snapshot."""
+        return self._answers and not self._pings and len(self._bases) < LEAST_BASES
+
     def snapshot_wait(self, now: float, interval_s: float = 0.0) -> float:
         """How long until the next snapshot, ``interval_s`` at least after the last."""
-        return max(self._snapshot_at + max(SNAPSHOT_S, interval_s) - now, 0.0)
+        interval_s = max(SNAPSHOT_S, interval_s)
+        return min(max(self._snapshot_at + interval_s - now, 0.0), interval_s)
 
     def snapped(self, now: float) -> None:
         """A snapshot was sent, and a ping with it."""
@@ -206,7 +221,7 @@ class Fidelity:
 
     def may_climb(self, now: float, bytes_per_s: float) -> bool:
         """Whether it may get every point again; ``bytes_per_s`` is what these come to."""
-        if now - self._slow_at < self._climb_s:
+        if 0.0 <= now - self._slow_at < self._climb_s:
             return False
         if not self._answers:  # its socket is all there is to go by
             return True
@@ -225,8 +240,8 @@ class Fidelity:
 
     @property
     def _least_s(self) -> float:
-        """What a pong takes in any case; it counts up to a second."""
-        return min(self._base_s or 0.0, 1.0)
+        """What a pong takes in any case."""
+        return min(min(self._bases, default=0.0), LONGEST_BASE_S)
 
     def _in_doubt(self, now: float) -> bool:
         return self.reduced or self._limit is not None or now - self._doubted_at < TRUST_S
