@@ -21,7 +21,7 @@ from twisted.internet.interfaces import IDelayedCall
 
 from pitwall.serve.broadcast import Broadcaster
 from pitwall.serve.conflation import Conflation
-from pitwall.serve.fidelity import BEHIND_S, Fidelity
+from pitwall.serve.fidelity import Fidelity
 from pitwall.serve.frames import Frame
 from pitwall.serve.insightlane import InsightLane
 from pitwall.serve.joining import Since
@@ -286,7 +286,7 @@ class Delivery:
             now = self._clock.seconds()
             frame = log.get(self._next)
             if not self._open(now):
-                if now - frame.sent_at > BEHIND_S:
+                if now - frame.sent_at > self.fidelity.behind_s:
                     self._reduce()
                 return
             self._next += 1

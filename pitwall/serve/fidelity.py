@@ -57,8 +57,9 @@ MOST_LIMIT = 1 << 20
 NEVER_S = 2.0
 #: Without a late pong for so long a client is not in doubt.
 TRUST_S = 2.0
-#: Telemetry that has waited for so long is conflated.
+#: Telemetry that has waited for so long is conflated; for longer where pongs take long: they are what raises the limit.
 BEHIND_S = 0.5
+MOST_BEHIND_S = 0.9
 #: Snapshots of a client in reduced quality follow each other after so long at least.
 SNAPSHOT_S = 0.1
 #: In reduced quality for so long at least; doubled by each climb that fails, up to the longest.
@@ -206,6 +207,11 @@ class Fidelity:
         return not self._pings or (not self._answers and now - self._joined > NEVER_S)
 
     @property
+    def behind_s(self) -> float:
+        """How long telemetry may wait for it."""
+        return min(BEHIND_S + self._least_s, MOST_BEHIND_S)
+
+    @property
     def to_measure(self) -> bool:
         """Whether a ping is to go alone before the next snapshot."""
         return self._answers and not self._pings and len(self._bases) < LEAST_BASES
@@ -225,7 +231,10 @@ class Fidelity:
             return False
         if not self._answers:  # its socket is all there is to go by
             return True
-        return not self._pings and bool(self._rates) and min(self._rates) >= MARGIN * bytes_per_s
+        if self._pings:
+            return False
+        # Where next to nothing comes there are no snapshots to measure by, and no need to.
+        return bytes_per_s < LITTLE_BYTES or min(self._rates, default=0.0) >= MARGIN * bytes_per_s
 
     def climb(self, now: float) -> None:
         """It gets every point from now on, in doubt at first."""

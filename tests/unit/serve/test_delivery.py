@@ -207,6 +207,16 @@ class CaseTests(SynchronousTestCase):
         play.end()
         self.assertEqual(play.viewers[0].missed, 0)
 
+    def test_silent_car_climbs(self) -> None:
+        """Who is behind, and then wants a car of which nothing comes, is behind no more."""
+        play = self.play(1)
+        self.slow(play)
+        play.play(("subscribe", 0, 4))
+        play.play(("read all", 0, 0))
+        play.play(("run", 4.0, 1))
+        self.assertEqual(play.viewers[0].level, "full")
+        play.end()
+
     def test_rare_messages_climb(self) -> None:
         """Who is behind with ``max_hz`` gets the common messages again, whenever these fall."""
         for which in (5, 7):
