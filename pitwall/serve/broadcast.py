@@ -15,7 +15,6 @@ from typing import Any
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
-from pitwall.contract.messages import LEAST_HZ
 from pitwall.hub import Hub
 from pitwall.serve.batch import Batch
 from pitwall.serve.frames import Frame
@@ -71,7 +70,8 @@ class Broadcaster:
         batch: the points of the last flush; None before there is one.
         flushed_seq: the last point of it.
         flushed_at: when it was [s].
-        clients: by the order they came, who has ``tell(narrowing)``, and its delivery, which has ``pump()``.
+        clients: by the order they came, who has ``tell(narrowing)`` and ``fail()``, and its delivery, which has
+            ``pump()``.
     """
 
     log = Logger()
@@ -130,11 +130,22 @@ class Broadcaster:
         started = self._cpu_time()
         self.batch = Batch(first, self.hub.ring.between(first, last), self.streams.columns)
         for stream in self.streams:
-            stream.take(self.batch, self.flushed_at)
-            self._arm(stream)
-        for delivery in tuple(self.clients.values()):
-            delivery.pump()
+            try:
+                stream.take(self.batch, self.flushed_at)
+                self._arm(stream)
+            except Exception:
+                self._stream_failed(stream)
+        for client, delivery in tuple(self.clients.items()):
+            try:
+                delivery.pump()
+            except Exception:
+                client.fail()
         self.pace.spent(self._cpu_time() - started)
+
+    def flush_for(self, epoch: str, seq: int) -> None:
+        """Flush if that point is not sent yet: the ring, which REST answers from, is ahead of the streams."""
+        if epoch == self.hub.epoch and self.flushed_seq < seq <= self.hub.last_seq:
+            self.flush()
 
     def tell(self, content: dict[str, Any]) -> None:
         """Send an ``insight_update``, never left out, to every client, and keep it for those that come back."""
@@ -142,17 +153,20 @@ class Broadcaster:
         self.insights.append(frame)
         narrowing = Narrowing(frame)
         for client in tuple(self.clients):
-            client.tell(narrowing)
+            try:
+                client.tell(narrowing)
+            except Exception:
+                client.fail()
 
     def expire(self, now: float) -> None:
         """Let go of what no client wants any more; to be called every second or so."""
         for stream in self.streams:
             stream.frames.expire(now)
 
-    def tell_again(self, client: Any, insight_seq: int) -> None:
-        """Send the insights after that one to a client that came back."""
-        for frame in self.insights.after(insight_seq):
-            client.tell(Narrowing(frame))
+    def left(self, stream: Stream) -> None:
+        """A client has left a stream; without clients it goes, and its timer with it."""
+        if self.streams.left(stream) and stream in self._timers:
+            self._timers.pop(stream).cancel()
 
     def _due(self) -> None:
         self._pending = None
@@ -163,20 +177,27 @@ class Broadcaster:
 
     def _arm(self, stream: Stream) -> None:
         """See to it that what a stream has conflated is sent in time, also when nothing more comes."""
-        if stream.due_at is not None and stream not in self._timers:
-            wait = min(max(stream.due_at - self._clock.seconds(), 0.0), 1 / LEAST_HZ)
+        wait = stream.wait(self._clock.seconds())
+        if wait is not None and stream not in self._timers:
             self._timers[stream] = self._clock.callLater(wait, self._emit, stream)
 
     def _emit(self, stream: Stream) -> None:
         del self._timers[stream]
-        if not stream.clients:
-            return
         try:
             now = self._clock.seconds()
-            if stream.due_at is not None and stream.due_at <= now:
+            if stream.wait(now) == 0:
                 stream.emit(now)
-                for client in tuple(stream.clients):
-                    client.pump()
             self._arm(stream)
         except Exception:
-            self.log.failure("a message of a subscription failed")
+            self._stream_failed(stream)
+        for client in tuple(stream.clients):
+            try:
+                client.pump()
+            except Exception:
+                client.fail()
+
+    def _stream_failed(self, stream: Stream) -> None:
+        """A fault in what one subscription gets must not cost the others anything."""
+        self.log.failure("a subscription could not be served")
+        for client in tuple(stream.clients):
+            client.fail()

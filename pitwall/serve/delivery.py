@@ -15,23 +15,27 @@ points after ``_told`` were looked at and not wanted.
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Any, Protocol
 
 from twisted.internet.interfaces import IDelayedCall
 
 from pitwall.serve.broadcast import Broadcaster
 from pitwall.serve.conflation import Conflation
-from pitwall.serve.fidelity import BEHIND_S, Fidelity
+from pitwall.serve.fidelity import Fidelity
 from pitwall.serve.frames import Frame
+from pitwall.serve.insightlane import InsightLane
 from pitwall.serve.joining import Since
+from pitwall.serve.narrowing import Narrowing
 from pitwall.serve.stream import key_of
-from pitwall.serve.subscription import PLAIN, QUALITY, TYPES, Subscription
+from pitwall.serve.subscription import INSIGHTS, QUALITY, UNASKED, Subscription
 from pitwall.wire import messages
 
-#: Points of a step of catching up, and what a message of it may have [bytes].
+#: Points of a step of catching up, what these may come to, and what a message of it may have [bytes].
 STEP = 1000
-STEP_BYTES = 64 << 10
+STEP_BYTES = 256 << 10
+STEP_MESSAGE_BYTES = 64 << 10
+#: Insights of a step of sending them again.
+STEP_INSIGHTS = 4
 #: Who has not caught up after so long, or has read nothing for the shorter, goes on in reduced quality [s].
 CATCH_UP_S = 10.0
 STUCK_S = 2.0
@@ -54,6 +58,9 @@ class Outlet(Protocol):
 
     def ping(self, payload: bytes) -> None:
         """Write a ping."""
+
+    def fail(self) -> None:
+        """Log the exception that is being handled, and close."""
 
 
 class Delivery:
@@ -108,10 +115,9 @@ class Delivery:
         self._conflation: Conflation | None = None
         self._timer: IDelayedCall | None = None
         self._said_reduced = False
-        self._waiting: deque[Frame] = deque()
-        self._waiting_bytes = 0
-        self._most_waiting = most_waiting
-        self._turns = 0
+        self._insights = InsightLane(most_waiting)
+        self._pings = 0
+        self._pinged = -1
         self._insights_next = False  # in reduced quality: insights, after a snapshot
         self._conflated_before = 0
 
@@ -128,10 +134,11 @@ class Delivery:
     def pump(self) -> None:
         """Send what there is for this client, as far as it takes it."""
         log = self.stream.frames
-        if self.fidelity.trusted_until > self._broadcaster.flushed_at and self._next == log.end - 1:
+        # A log may be empty: where a client that is not live was in it means nothing.
+        if self._live and self.fidelity.trusted_until > self._broadcaster.flushed_at and self._next == log.end - 1:
             # The one new message, to one of many clients that keep up: this is all there is to it.
             frame = log.newest
-            if frame.prev == self._seq and not self._outlet.paused and self._live:
+            if frame.prev == self._seq and not self._outlet.paused:
                 self._next += 1
                 self._seq = self._told = frame.seq
                 self.delivered += frame.points
@@ -144,6 +151,8 @@ class Delivery:
         if self.fidelity.reduced:
             self._reduced_turn(self._clock.seconds())
             return
+        if self._insights and not self._outlet.paused:
+            self._later(0.0)
         if self._behind_since is not None:
             self._catch_up()
             if self._behind_since is not None or self.fidelity.reduced:
@@ -155,54 +164,60 @@ class Delivery:
         self.pump()
         self._tell_quality(now)
 
-    def tell(self, frame: Frame) -> bool:
+    def tell(self, narrowing: Narrowing) -> bool:
         """
-        Write insights, or have them wait for their turn in reduced quality.
+        Write insights, or have them wait for their turn.
 
         Returns:
             Whether there is room for them; else the client is too slow.
         """
-        if not self.fidelity.reduced:
-            self._outlet.say(frame)
-            return True
-        self._waiting.append(frame)
-        self._waiting_bytes += len(frame.plain)
-        return self._waiting_bytes <= self._most_waiting
+        if self.fidelity.reduced or self._insights:
+            return self._insights.put(narrowing, self.subscription)
+        self._outlet.say(narrowing.of(self.subscription))
+        return True
 
     def tell_waiting(self) -> None:
         """Write all insights that wait."""
-        while self._waiting:
-            self._outlet.say(self._waiting.popleft())
-        self._waiting_bytes = 0
+        while self._insights:
+            self._outlet.say(self._insights.take(self.subscription))
 
     def settle(self) -> None:
         """Account for what was looked at and not wanted."""
-        if self.fidelity.reduced or self._behind_since is not None or self._next < self.stream.frames.end:
+        stream = self.stream
+        if not self._live or self._next < stream.frames.end:
             return
-        self._pass(self.stream.settled)
+        self._drop_to(stream.lost_to)
+        self._pass(stream.settled)
+        if stream.key is None:
+            self._told = self._seq
 
     def resume(self, since: Since) -> None:
         """Say from where it goes on, what can't be had any more, and the insights it has not."""
         broadcaster = self._broadcaster
         hub, insights = broadcaster.hub, broadcaster.insights
+        broadcaster.flush_for(since.epoch, since.seq)
         # A client can't have what was not sent yet: another server had its epoch.
         same = since.epoch == hub.epoch and since.seq <= broadcaster.flushed_seq
         first = hub.ring.first_seq
         seq = max(since.seq, first - 1) if same else broadcaster.flushed_seq
-        insight_seq = insights.seq
+        insight_seq = insights.seq - len(self._insights)
         lost = not same or seq > since.seq
         if since.insight_seq is not None and same:
             insight_seq = max(min(since.insight_seq, insights.seq), insights.first_seq - 1)
             lost = lost or insight_seq > since.insight_seq
+            self._insights.clear()
+            if INSIGHTS in self.subscription.types:
+                self._insights.put_again(insights.after(insight_seq))
         self._go_to(seq)
         self._outlet.say(Frame(messages.resumed(hub.epoch, self._told, insight_seq, not lost)))
         if not same:
             self._outlet.say(Frame(messages.gap(hub.epoch, None, None, "other_epoch")))
         elif seq > since.seq:
             self._outlet.say(Frame(messages.gap(hub.epoch, since.seq + 1, seq, "overwritten")))
-        if self.subscription.types == PLAIN:
-            self.subscription = self.subscription._replace(types=frozenset(TYPES))
-        broadcaster.tell_again(self._outlet, insight_seq)
+        if self.subscription is UNASKED:
+            self.subscription = Subscription()
+        if not self.fidelity.reduced:
+            self._tell_some()
 
     def subscribe(self, subscription: Subscription) -> None:
         """
@@ -214,10 +229,12 @@ class Delivery:
         streams, old = self._broadcaster.streams, self.stream
         new = streams.get(key_of(subscription, self._packed), self._broadcaster.flushed_seq)
         self.subscription = subscription
+        if INSIGHTS not in subscription.types:
+            self._insights.clear()
         if new is not old:
             self.settle()
             del old.clients[self._outlet]
-            streams.left(old)
+            self._broadcaster.left(old)
             self.stream = new
             new.clients[self._outlet] = None
             self._go_to(self._seq)
@@ -233,7 +250,7 @@ class Delivery:
         if self._timer is not None:
             self._timer.cancel()
         del self.stream.clients[self._outlet]
-        self._broadcaster.streams.left(self.stream)
+        self._broadcaster.left(self.stream)
         self._drop_to(self._broadcaster.flushed_seq)
 
     def _go_to(self, seq: int) -> None:
@@ -244,7 +261,14 @@ class Delivery:
         self.joined_seq += seq - self._seq
         self._seq = self._told = seq
         now = self._clock.seconds()
-        if self.fidelity.reduced:
+        if self.stream.key is None:  # there is nothing for it to be behind with
+            if self.fidelity.reduced:
+                self.fidelity.climb(now)
+            self._conflation = None
+            self._pass(self.stream.settled)
+            self._told = self._seq
+            self._go_live(0)
+        elif self.fidelity.reduced:
             self._conflation = self.stream.conflation(seq)
         else:
             self._behind_since = now
@@ -257,33 +281,25 @@ class Delivery:
         self._live = True
 
     def _follow(self) -> None:
-        log, outlet = self.stream.frames, self._outlet
+        log = self.stream.frames
         if self._next < log.start:  # it has waited for longer than they are kept
             self._reduce()
             return
         while self._next < log.end:
             now = self._clock.seconds()
             frame = log.get(self._next)
-            if outlet.paused or not self._open(now):
-                if now - frame.sent_at > BEHIND_S:
+            if not self._open(now):
+                if now - frame.sent_at > self.fidelity.behind_s:
                     self._reduce()
                 return
             self._next += 1
             self._send(frame, now)
 
-    def _open(self, now: float) -> bool:
-        """Whether it has read enough for more; if not, a ping will tell when it has."""
-        if self.fidelity.open(now):
-            return True
-        if not self.fidelity.waits:
-            self._ping(b"%d" % self._told, now)
-        return False
-
     def _catch_up(self) -> None:
         """Take a step from the ring, or into the log where it goes on from there."""
         stream, log, ring = self.stream, self.stream.frames, self._broadcaster.hub.ring
         now = self._clock.seconds()
-        if self._outlet.paused or not self._open(now):
+        if not self._open(now):
             waited = now - (self._behind_since or now)
             if waited > CATCH_UP_S or self.fidelity.stalled_for(now) > STUCK_S:
                 self._reduce()
@@ -297,20 +313,23 @@ class Delivery:
         if index is not None:
             self._go_live(index)
             return
+        if self._timer is not None and self._timer.getTime() <= now:
+            return  # a step a turn, however often it is asked for
         if self._seq + 1 < ring.first_seq:  # the ring went round meanwhile
             gap = messages.gap(self._broadcaster.hub.epoch, self._seq + 1, ring.first_seq - 1, "overwritten")
-            self._outlet.say(Frame(gap))
             self._drop_to(ring.first_seq - 1)
-            self._told = self._seq
+            self._outlet.say(Frame(gap))
         last = min(self._seq + STEP, log.end_of(self._seq + 1) or stream.sent_seq)
-        batch = stream.batch(self._seq + 1, ring.between(self._seq + 1, last))
+        batch = stream.batch(self._seq + 1, _at_most(STEP_BYTES, ring.between(self._seq + 1, last)))
         if stream.interval_s:
             conflation = stream.conflation(self._seq)
             conflation.add(batch.digest)
-            frames = [] if conflation.empty else [stream.thinned(conflation, self._told)]
+            frames = [] if conflation.empty else [stream.thinned(conflation, self._told, batch.last)]
         else:
-            frames = stream.messages(batch, self._told, STEP_BYTES)
+            frames = stream.messages(batch, self._told, STEP_MESSAGE_BYTES)
         for frame in frames:
+            if self._left or not self._open(now):
+                return
             self._send(frame, now)
         self._pass(batch.last)
         self._later(0.0)
@@ -336,39 +355,43 @@ class Delivery:
         conflation, stream, fidelity = self._conflation, self.stream, self.fidelity
         if conflation is None or not self._fold(conflation) or self._outlet.paused or not fidelity.ready(now):
             return
+        if fidelity.to_measure:
+            self._ping(now)
+            return
         wait = fidelity.snapshot_wait(now, stream.interval_s)
-        if self._waiting and (self._insights_next or wait > 0 or conflation.empty or len(self._waiting) > MOST_TURNS):
+        if self._insights and (self._insights_next or wait > 0 or conflation.empty or len(self._insights) > MOST_TURNS):
             self._insights_next = False
-            frame = self._waiting.popleft()
-            self._waiting_bytes -= len(frame.plain)
-            self._outlet.say(frame)
-            self._turns += 1
-            self._ping(b"%d+%d" % (self._told, self._turns), now)
+            self._outlet.say(self._insights.take(self.subscription))
+            self._ping(now)
             self._later(0.0 if fidelity.ready(now) else wait)
             return
         if wait > 0:
             self._later(wait)
             return
-        climbs = conflation.last == stream.sent_seq and fidelity.may_climb(now, stream.rate(now))
-        prev = self._told if conflation.after <= self._seq else conflation.after
+        climbs = fidelity.may_climb(now, stream.rate(now))
+        # Whether nothing is to come of what was conflated: it can go on with the stream behind its last message.
+        level = conflation.last <= stream.settled
+        if climbs and not level:
+            return  # it goes on with the next message of its stream, which is to come in an instant
         self._drop_to(conflation.after)
         if conflation.empty:
-            self._pass(conflation.last)
             conflation.restart(conflation.last)
-            if climbs and self._told < stream.sent_seq:
-                self._send(stream.nothing(self._told, stream.sent_seq), now)
         else:
             fidelity.snapped(now)
             before = self.conflated
             self._insights_next = True
-            self._send(stream.thinned(conflation, prev), now, ping=True)
+            seq = stream.sent_seq if level else conflation.last
+            self._send(stream.thinned(conflation, self._told, seq), now, ping=True)
             self._broadcaster.hub.ledger.points_conflated += self.conflated - before
-        if climbs:
-            self.tell_waiting()
+        self._pass(conflation.last)
+        if climbs and self._told <= stream.sent_seq:
+            if self._told < stream.sent_seq:
+                self._send(stream.nothing(self._told, stream.sent_seq), now)
             fidelity.climb(now)
             self._conflation = None
             self._go_live(stream.frames.end)
             self._tell_quality(now)
+            self._later(0.0)
 
     def _fold(self, conflation: Conflation) -> bool:
         """Conflate what was flushed since; False where another step is needed."""
@@ -388,6 +411,16 @@ class Delivery:
             return False
         return True
 
+    def _open(self, now: float) -> bool:
+        """Whether telemetry may be written now; where that depends on what it has read, a ping asks."""
+        if self._outlet.paused:
+            return False
+        if self.fidelity.open(now):
+            return True
+        if not self.fidelity.waits:
+            self._ping(now)
+        return False
+
     def _send(self, frame: Frame, now: float, ping: bool = False) -> None:
         self._drop_to(frame.prev)
         self.delivered += frame.points
@@ -397,9 +430,14 @@ class Delivery:
         self._told = frame.seq
         self._outlet.write(frame)
         if ping or self.fidelity.ping_due(now, len(self._broadcaster.clients)):
-            self._ping(b"%d" % frame.seq, now)
+            self._ping(now)
 
-    def _ping(self, payload: bytes, now: float) -> None:
+    def _ping(self, now: float) -> None:
+        # Each tells itself apart, also when nothing came between: a client may answer the newest alone.
+        again = self._told == self._pinged
+        self._pings = self._pings + 1 if again else 0
+        self._pinged = self._told
+        payload = b"%d+%d" % (self._told, self._pings) if again else b"%d" % self._told
         self.fidelity.pinged(payload, now)
         self._outlet.ping(payload)
 
@@ -410,12 +448,16 @@ class Delivery:
             self._seq = seq
 
     def _drop_to(self, seq: int) -> None:
-        missed = max(seq - self._seq, 0)
-        self._seq += missed
-        self.dropped += missed
-        self._broadcaster.hub.ledger.points_skipped += missed
+        """What there is up to that point is lost for it, which ``prev`` of its next message shows."""
+        missed = seq - self._seq
+        if missed > 0:
+            self._seq = self._told = seq
+            self.dropped += missed
+            self._broadcaster.hub.ledger.points_skipped += missed
 
     def _later(self, wait: float) -> None:
+        if self._left:
+            return
         if self._timer is None:
             self._timer = self._clock.callLater(wait, self._again)
         elif self._timer.getTime() > self._clock.seconds() + wait:
@@ -423,7 +465,20 @@ class Delivery:
 
     def _again(self) -> None:
         self._timer = None
-        self.pump()
+        try:
+            self.pump()
+            if not self.fidelity.reduced:
+                self._tell_some()
+        except Exception:
+            self._outlet.fail()
+
+    def _tell_some(self) -> None:
+        """Write some of the insights that wait, as its socket takes them."""
+        for _ in range(STEP_INSIGHTS):
+            if not self._insights or self._outlet.paused:
+                return
+            self._outlet.say(self._insights.take(self.subscription))
+        self._later(0.0)
 
     def _tell_quality(self, now: float) -> None:
         reduced = self.fidelity.reduced
@@ -438,3 +493,14 @@ class Delivery:
             0 if reduced else self.conflated - self._conflated_before,
         )
         self._outlet.say(Frame(told))
+
+
+def _at_most(size: int, raws: list[bytes]) -> list[bytes]:
+    """The first of these points that come to so many bytes together; one at least."""
+    if sum(map(len, raws)) <= size:
+        return raws
+    for count, raw in enumerate(raws):
+        size -= len(raw)
+        if size < 0:
+            return raws[: max(count, 1)]
+    return raws

@@ -14,7 +14,8 @@ until it is none: a fast client never notices, a slow one has a second or two of
 way where it would have had ten. A pong that takes over 250 ms sets the limit to 64 KiB again, and
 telemetry waits for it. Points that have waited for half a second are not sent one by one
 any more (level *reduced*): the client gets the newest point of each car with the ranges
-of what was between, a message at a time, the next one when it has read the last. It
+of what was between, a message at a time, the next one when it has read the last. Before
+the first of these a ping goes alone, for what the way takes at that time. It
 climbs back when its pongs have been quick for a while and the stream is not more than
 what it was seen to read; a climb that fails makes the while longer.
 
@@ -42,6 +43,12 @@ LATE_S = 0.25
 #: A ping with less before it has nothing under way; a pong that takes no longer tells nothing of a rate.
 LITTLE_BYTES = 8 << 10
 LITTLE_S = 0.02
+#: With less than a message before it a ping goes alone.
+ALONE_BYTES = 64
+#: What a pong takes in any case is the least of so many with nothing under way: routes change, and one may be hindered.
+MOST_BASES, LEAST_BASES = 8, 3
+#: It counts up to this.
+LONGEST_BASE_S = 1.0
 #: So many pings may be unanswered.
 MOST_PINGS = 16
 #: What may be unread of a client whose pong was late, and what a new one begins with.
@@ -55,8 +62,9 @@ MOST_LIMIT = 1 << 20
 NEVER_S = 2.0
 #: A limit that has not been grown out of goes after so long without a late pong.
 TRUST_S = 2.0
-#: Telemetry that has waited for so long is conflated.
+#: Telemetry that has waited for so long is conflated; for longer where pongs take long: they are what raises the limit.
 BEHIND_S = 0.5
+MOST_BEHIND_S = 0.9
 #: Snapshots of a client in reduced quality follow each other after so long at least.
 SNAPSHOT_S = 0.1
 #: In reduced quality for so long at least; doubled by each climb that fails, up to the longest.
@@ -71,6 +79,7 @@ MARGIN = 1.25
 class _Ping(NamedTuple):
     payload: bytes
     written: int
+    before: int  # not known to be read then [bytes]
     at: float
 
 
@@ -98,13 +107,13 @@ class Fidelity:
         self.read_at = now
         self.trusted_until = 0.0
         self._joined = now
-        self._pings: deque[_Ping] = deque()
+        self._pings: deque[_Ping] = deque(maxlen=MOST_PINGS)
         self._pinged = 0  # written when the last ping went
         self._pinged_at = now - PING_S
         self._answers = False  # has answered a ping once
         self._limit: int | None = LEAST_LIMIT
         self._doubted_at = now
-        self._base_s: float | None = None  # the quickest pong with nothing under way
+        self._bases: deque[float] = deque(maxlen=MOST_BASES)  # what pongs took with nothing under way [s]
         self._rates: deque[float] = deque(maxlen=5)  # what it was seen to read in reduced quality [bytes/s]
         self._slow_at = now  # the last late pong, or the beginning of reduced quality
         self._snapshot_at = now - SNAPSHOT_S
@@ -133,7 +142,7 @@ class Fidelity:
         self.trusted_until = 0.0
         if not self._pings:
             self.read_at = now
-        self._pings.append(_Ping(payload, self.written, now))
+        self._pings.append(_Ping(payload, self.written, self.written - self.read, now))
         self._pinged, self._pinged_at = self.written, now
 
     def ponged(self, payload: bytes, now: float) -> bool:
@@ -149,14 +158,14 @@ class Fidelity:
             ping = self._pings.popleft()
             if ping.payload == payload:
                 break
-        took_s = now - ping.at
-        size = ping.written - self.read
+        took_s = max(now - ping.at, 0.0)  # a clock may be set back
+        size = ping.before
         self._answers = True
         self.read, self.read_at = ping.written, now
-        late_s = max(took_s - self._least_s, 0.0)
         if size < LITTLE_BYTES:
-            self._base_s = took_s if self._base_s is None else min(self._base_s, took_s)
-        if self.reduced:
+            self._bases.append(took_s)
+        late_s = max(took_s - self._least_s, 0.0)
+        if self.reduced and size >= ALONE_BYTES:
             self._rates.append(size / late_s if late_s > LITTLE_S else float("inf"))
         if late_s > LATE_S:
             self._limit = LEAST_LIMIT
@@ -198,14 +207,26 @@ class Fidelity:
         self._limit = LEAST_LIMIT
         self._slow_at = self._doubted_at = now
         self._rates.clear()
+        self._bases.clear()  # what was taken for late may be a longer way
 
     def ready(self, now: float) -> bool:
         """Whether all that was pinged for has been read, as far as this client tells."""
         return not self._pings or (not self._answers and now - self._joined > NEVER_S)
 
+    @property
+    def behind_s(self) -> float:
+        """How long telemetry may wait for it."""
+        return min(BEHIND_S + self._least_s, MOST_BEHIND_S)
+
+    @property
+    def to_measure(self) -> bool:
+        """Whether a ping is to go alone before the next snapshot."""
+        return self._answers and not self._pings and len(self._bases) < LEAST_BASES
+
     def snapshot_wait(self, now: float, interval_s: float = 0.0) -> float:
         """How long until the next snapshot, ``interval_s`` at least after the last."""
-        return max(self._snapshot_at + max(SNAPSHOT_S, interval_s) - now, 0.0)
+        interval_s = max(SNAPSHOT_S, interval_s)
+        return min(max(self._snapshot_at + interval_s - now, 0.0), interval_s)
 
     def snapped(self, now: float) -> None:
         """A snapshot was sent, and a ping with it."""
@@ -213,11 +234,14 @@ class Fidelity:
 
     def may_climb(self, now: float, bytes_per_s: float) -> bool:
         """Whether it may get every point again; ``bytes_per_s`` is what these come to."""
-        if now - self._slow_at < self._climb_s:
+        if 0.0 <= now - self._slow_at < self._climb_s:
             return False
         if not self._answers:  # its socket is all there is to go by
             return True
-        return not self._pings and bool(self._rates) and min(self._rates) >= MARGIN * bytes_per_s
+        if self._pings:
+            return False
+        # Where next to nothing comes there are no snapshots to measure by, and no need to.
+        return bytes_per_s < LITTLE_BYTES or min(self._rates, default=0.0) >= MARGIN * bytes_per_s
 
     def climb(self, now: float) -> None:
         """It gets every point from now on, in doubt at first."""
@@ -232,8 +256,8 @@ class Fidelity:
 
     @property
     def _least_s(self) -> float:
-        """What a pong takes in any case; it counts up to a second."""
-        return min(self._base_s or 0.0, 1.0)
+        """What a pong takes in any case."""
+        return min(min(self._bases, default=0.0), LONGEST_BASE_S)
 
     def _in_doubt(self) -> bool:
         return self.reduced or self._limit is not None

@@ -22,7 +22,7 @@ from msgspec import MsgspecError, Struct, json, msgpack
 
 from pitwall.hub import Hub
 from pitwall.serve.batch import narrowed
-from pitwall.serve.subscription import PLAIN, AskError, Subscription, from_message, from_query
+from pitwall.serve.subscription import UNASKED, AskError, Subscription, from_message, from_query
 
 _SINCE = re.compile(r"([0-9A-Za-z_-]{1,64}):(\d{1,18})", re.ASCII)
 _NUMBER = re.compile(r"\d{1,18}", re.ASCII)
@@ -41,7 +41,7 @@ class Asked(NamedTuple):
 
     since: Since | None = None
     snapshot: bool = False
-    subscription: Subscription = Subscription(types=PLAIN)
+    subscription: Subscription = UNASKED
     #: Whether the address limits it.
     subscribes: bool = False
 
@@ -75,7 +75,7 @@ def asked_by(query: Mapping[str, Sequence[str]], anything: bool = False) -> Aske
     if subscription is not None:
         return Asked(since, snapshot, subscription, True)
     anything = anything or since is not None or snapshot
-    return Asked(since, snapshot, Subscription() if anything else Subscription(types=PLAIN))
+    return Asked(since, snapshot, Subscription() if anything else UNASKED)
 
 
 def said_by(payload: bytes, packed: bool = False) -> Mapping[str, Any]:

@@ -25,6 +25,8 @@ from pitwall.wire import columnar, messages
 MESSAGE_BYTES = 256 << 10
 #: The rate of a stream is averaged over so long [s].
 _RATE_S = 1.0
+#: A message may come so much before it is due: half a flush early is better than a flush late [s].
+_EARLY_S = 0.004
 
 
 class StreamKey(NamedTuple):
@@ -39,6 +41,9 @@ class StreamKey(NamedTuple):
     subscription: Subscription
     packed: bool = False
 
+
+#: What a stream has looked out for that no telemetry is wanted of: of no car.
+_NOTHING = Subscription(chassis=frozenset(), types=frozenset())
 
 #: What a client gets that asks for nothing; there is always room for this stream.
 PLAIN_KEY = StreamKey(Subscription(types=frozenset((TELEMETRY,))))
@@ -64,16 +69,18 @@ class Stream:
     Attributes:
         frames: its messages.
         considered: the last point it has looked at.
-        sent_seq: the ``seq`` of its last message.
+        sent_seq: the ``seq`` of its last message, or ``lost_to`` where that is behind it: ``prev`` of the next.
+        lost_to: the last point that was lost before it could be looked at.
         interval_s: from one message to the next, at least, for ``max_hz`` [s]; 0 without it.
         clients: who gets them, in the order they came; each has ``pump()``.
     """
 
     def __init__(self, key: StreamKey | None, epoch: str, seq: int, columns: Columns) -> None:
         self.key = key
-        self.subscription = Subscription() if key is None else key.subscription
+        self.subscription = _NOTHING if key is None else key.subscription
         self.frames = FrameLog() if key == PLAIN_KEY else FrameLog(max_bytes=1 << 20)
         self.considered = self.sent_seq = seq
+        self.lost_to = 0
         self.clients: dict[Any, None] = {}
         self._bytes_per_s = 0.0
         self._packed = key is not None and key.packed
@@ -91,41 +98,41 @@ class Stream:
             return self.sent_seq
         return self.considered
 
-    @property
-    def due_at(self) -> float | None:
-        """When what was conflated is to be sent; None without any."""
+    def wait(self, now: float) -> float | None:
+        """How long until what was conflated is to be sent, 0 when it is due [s]; None without any."""
         if self._conflation is None or self._conflation.empty:
             return None
-        return self._emitted_at + self.interval_s
+        wait = self._emitted_at + self.interval_s - now
+        # It is more than an interval when the clock was set back, which must not silence the stream.
+        return wait if _EARLY_S < wait <= self.interval_s + _EARLY_S else 0.0
 
     def take(self, batch: Batch, now: float) -> None:
         """Take a flush; what the ring had lost before it is missing, which ``prev`` then shows."""
-        lost = batch.first - 1 - self.considered
-        if lost and self._conflation is not None:
-            self.emit(now)
-            self._conflation = self.conflation(batch.first - 1)
-        prev = batch.first - 1 if lost else self.sent_seq
-        self.considered = batch.last
         if self.key is None:
+            self.considered = self.sent_seq = batch.last
             return
+        if batch.first - 1 > self.considered:
+            self.emit(now)
+            self.sent_seq = self.lost_to = batch.first - 1
+            if self._conflation is not None:
+                self._conflation.restart(self.lost_to)
+        self.considered = batch.last
         if self._conflation is None:
-            self._append(self.messages(batch, prev), now)
+            self._append(self.messages(batch, self.sent_seq), now)
             return
-        if lost:
-            self.sent_seq = prev
         if self._conflation.add(batch.digest):
-            self.sent_seq = self._conflation.after
-        due_at = self.due_at
-        # Half a flush early is better than a flush late.
-        if due_at is not None and due_at <= now + 0.004:
+            self.sent_seq = self.lost_to = self._conflation.after
+        if self.wait(now) == 0:
             self.emit(now)
 
     def emit(self, now: float) -> None:
         """Send what was conflated."""
         if self._conflation is None or self._conflation.empty:
             return
-        self._append([self.thinned(self._conflation, self.sent_seq)], now)
-        self._emitted_at = now
+        self._append([self.thinned(self._conflation, self.sent_seq, self._conflation.last)], now)
+        due_at = self._emitted_at + self.interval_s
+        # One that was early makes the next no earlier.
+        self._emitted_at = due_at if now < due_at <= now + _EARLY_S else now
 
     def conflation(self, after: int) -> Conflation:
         """A conflation of the points after that one, as this stream wants them."""
@@ -166,9 +173,15 @@ class Stream:
             prev, start = seq, end
         return frames
 
-    def thinned(self, conflation: Conflation, prev: int) -> Frame:
-        """The message for what was conflated, which is emptied by it."""
-        seq = conflation.last
+    def thinned(self, conflation: Conflation, prev: int, seq: int) -> Frame:
+        """
+        The message for what was conflated, which is emptied by it.
+
+        Args:
+            conflation: the points.
+            prev: the ``seq`` of the message before.
+            seq: the last point of it, or one before behind which nothing is wanted.
+        """
         channels = self.subscription.channels
         found = conflation.take(channels)
         raws = found.newest if channels is None else narrowed(found.newest, channels)

@@ -53,7 +53,9 @@ class Streams:
         if key not in self._streams and len(self._streams) >= self._most and key != PLAIN_KEY:
             raise FullError(f"{self._most} different subscriptions are served already (MAX_SUBSCRIPTIONS)")
 
-    def left(self, stream: Stream) -> None:
-        """A client has left a stream; without clients it goes."""
-        if not stream.clients:
-            del self._streams[stream.key]
+    def left(self, stream: Stream) -> bool:
+        """A client has left a stream; whether it has gone, for it was the last."""
+        if stream.clients:
+            return False
+        del self._streams[stream.key]
+        return True

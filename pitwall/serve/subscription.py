@@ -82,6 +82,10 @@ class Subscription(NamedTuple):
         return said
 
 
+#: What a client wants that asks for nothing at all; it may still come to ask for something.
+UNASKED = Subscription(types=PLAIN)
+
+
 def from_query(query: Mapping[str, Sequence[str]]) -> Subscription | None:
     """
     What the query of an address asks for; None where it says nothing of all this.

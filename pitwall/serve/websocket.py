@@ -186,8 +186,7 @@ class TelemetryClient(WebSocketServerProtocol):
 
     def tell(self, narrowing: Narrowing) -> None:
         """Send insights, of the cars it wants, if it wants any."""
-        subscription = self.delivery.subscription
-        if INSIGHTS in subscription.types and not self.delivery.tell(narrowing.of(subscription)):
+        if INSIGHTS in self.delivery.subscription.types and not self.delivery.tell(narrowing):
             self.end(TOO_SLOW, "too slow: more unsent than MAX_WS_BUFFER")
 
     def say(self, frame: Frame) -> None:
@@ -237,6 +236,12 @@ class TelemetryClient(WebSocketServerProtocol):
             self.delivery.tell_waiting()
         self.sendCloseFrame(code=code, reasonUtf8=reason.encode(), isReply=False)
 
+    def fail(self) -> None:
+        """Close after a fault of ours, which is logged; it must not cost the others anything."""
+        self._log.failure("a client could not be served")
+        self.factory.broadcaster.clients.pop(self, None)
+        self.end(INTERNAL_ERROR, "a fault of the server's")
+
     def pauseProducing(self) -> None:
         """The transport holds more than 64 KiB: telemetry waits. It says so again with everything written to it."""
         if self.paused:
@@ -277,6 +282,8 @@ class TelemetryClient(WebSocketServerProtocol):
         broadcaster, asked = self.factory.broadcaster, self._asked
         if asked.snapshot:
             broadcaster.flush()  # so that the newest points are not sent again
+        elif asked.since is not None:
+            broadcaster.flush_for(asked.since.epoch, asked.since.seq)  # so that nothing comes before the answer
         self.delivery = Delivery(
             broadcaster, self.factory.reactor, self, asked.subscription, self._packed, self.factory.max_buffer
         )
@@ -360,7 +367,10 @@ class TelemetryFactory(WebSocketServerFactory):
         """Look for clients that have stalled; to be called every second or so."""
         now = self.reactor.seconds()
         for client in tuple(self.broadcaster.clients):
-            client.check(now)
+            try:
+                client.check(now)
+            except Exception:
+                client.fail()
         self.broadcaster.expire(now)
 
     def close_all(self, wait_s: float) -> Deferred[None]:

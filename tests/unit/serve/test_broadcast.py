@@ -8,10 +8,11 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from pitwall.ring import PointRing
 from pitwall.serve.broadcast import Broadcaster, Pace
 from pitwall.serve.frames import Frame, payload_of
 from pitwall.serve.narrowing import Narrowing
-from pitwall.serve.stream import MESSAGE_BYTES, PLAIN_KEY
+from pitwall.serve.stream import MESSAGE_BYTES, PLAIN_KEY, StreamKey
 from pitwall.serve.subscription import Subscription
 from tests.doubles import a_hub, frames_in, publish
 
@@ -52,6 +53,8 @@ class Screen:
     """A client that takes everything, and notes when."""
 
     def __init__(self, broadcaster: Broadcaster, clock: Clock) -> None:
+        self.broadcaster = broadcaster
+        self.failed = False
         stream = broadcaster.streams.get(PLAIN_KEY, broadcaster.flushed_seq)
         stream.clients[self] = None
         self.log = stream.frames
@@ -71,6 +74,11 @@ class Screen:
     def tell(self, narrowing: Narrowing) -> None:
         """Take a message that is not telemetry."""
         self.said.append(narrowing.of(Subscription()))
+
+    def fail(self) -> None:
+        """A fault while it was served."""
+        self.broadcaster.clients.pop(self)
+        self.failed = True
 
     @property
     def times(self) -> list[float]:
@@ -258,13 +266,40 @@ class BroadcasterTests(SynchronousTestCase):
         self.assertIs(self.screen.said[0], other.said[0])
 
     def test_survives_a_fault(self) -> None:
-        """A flush that fails is logged, and the next one comes all the same."""
+        """A client that can't be served is let go; all others get the same flush, and those after it."""
+        other = Screen(self.broadcaster, self.clock)
         self.patch(self.screen, "pump", lambda: 1 / 0)
+        for _ in range(2):
+            publish(self.hub)
+            self.clock.advance(1)
+        self.assertTrue(self.screen.failed)
+        self.assertEqual(other.numbers, [(0, 1, 1), (1, 2, 1)])
+
+    def test_insights_survive_a_fault(self) -> None:
+        """So it is with insights."""
+        other = Screen(self.broadcaster, self.clock)
+        self.patch(self.screen, "tell", lambda narrowing: 1 / 0)
+        self.broadcaster.tell({})
+        self.assertEqual((self.screen.failed, len(other.said)), (True, 1))
+
+    def test_fault_of_a_stream(self) -> None:
+        """A subscription that can't be served costs its own clients the connection, and the others nothing."""
+        stream = self.broadcaster.streams.get(StreamKey(Subscription(max_hz=1.0)), 0)
+        stream.clients[self.screen] = None
+        other = Screen(self.broadcaster, self.clock)
+        self.patch(stream, "take", lambda batch, now: 1 / 0)
         publish(self.hub)
         self.clock.advance(0)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
-        other = Screen(self.broadcaster, self.clock)
-        self.broadcaster.clients.pop(self.screen)
+        self.assertEqual((self.screen.failed, other.numbers), (True, [(0, 1, 1)]))
+
+    def test_flush_fails(self) -> None:
+        """A flush that fails as a whole is logged, and the next one comes all the same."""
+        self.patch(self.hub.ring, "between", lambda first, last: 1 / 0)
+        publish(self.hub)
+        self.clock.advance(0)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.patch(self.hub.ring, "between", PointRing.between.__get__(self.hub.ring))
         publish(self.hub)
         self.clock.advance(1)
-        self.assertEqual(other.numbers, [(1, 2, 1)])
+        self.assertEqual(self.screen.numbers, [(1, 2, 1)])

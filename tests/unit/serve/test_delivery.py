@@ -1,0 +1,432 @@
+"""``pitwall.serve.delivery``: whatever happens, each client can account for every point."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec import msgpack
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.doubles import Screen, WebServer, answers_in, client_frame, handshake
+from tests.unit.serve.viewers import CARS, Published, Viewer
+
+#: What a subscription may say, and the same as a query.
+ASKED: tuple[tuple[dict[str, Any] | None, str], ...] = (
+    (None, ""),
+    ({}, "types=telemetry_update,insight_update,quality"),
+    ({"chassis": ["GR86-004-78"]}, "chassis=GR86-004-78"),
+    ({"track": ["barber"], "channels": ["rpm", "vendor é"]}, "track=barber&channels=rpm,vendor%20%C3%A9"),
+    ({"chassis": ["nobody"]}, "chassis=nobody"),
+    ({"max_hz": 5.0}, "max_hz=5"),
+    ({"track": ["sonoma"], "max_hz": 0.5, "channels": ["aps"]}, "track=sonoma&max_hz=0.5&channels=aps"),
+    ({"max_hz": 100.0}, "max_hz=100"),
+    ({"types": ["insight_update"]}, "types=insight_update"),
+)
+WHICH = st.integers(0, 2)
+EVENTS = st.one_of(
+    st.tuples(st.just("publish"), st.lists(st.integers(0, len(CARS) - 1), min_size=1, max_size=30), st.integers(0, 3)),
+    st.tuples(st.just("run"), st.sampled_from((0.001, 0.03, 0.2, 0.6, 2.0)), st.integers(0, 2)),
+    st.tuples(st.just("read"), WHICH, st.sampled_from((1, 100, 3000, 100_000))),
+    st.tuples(st.just("stop"), WHICH, st.just(0)),
+    st.tuples(st.just("read all"), WHICH, st.just(0)),
+    st.tuples(st.just("sips"), WHICH, st.sampled_from((500, 3000, 20_000))),
+    st.tuples(st.just("subscribe"), WHICH, st.integers(1, len(ASKED) - 1)),
+    st.tuples(st.just("resume"), WHICH, st.integers(0, 60)),
+    st.tuples(st.just("come back"), WHICH, st.booleans()),
+    st.tuples(st.just("insight"), st.integers(0, 200), st.just(0)),
+)
+
+
+class Play:
+    """A server, some viewers, and events that are played to them."""
+
+    def __init__(self, test: SynchronousTestCase, capacity: int, viewers: list[tuple[int, bool]]) -> None:
+        self.test = test
+        self.server = WebServer(test, capacity=capacity, max_buffer=20_000, stall_s=5.0)
+        self.published = Published(self.server.hub)
+        self.viewers = [self.viewer(which, packed) for which, packed in viewers]
+
+    def viewer(self, which: int, packed: bool, **more: Any) -> Viewer:
+        """A new one."""
+        asked, query = ASKED[which]
+        return Viewer(self.test, self.server, self.published, packed, query, asked, **more)
+
+    def play(self, event: tuple[str, Any, Any]) -> None:
+        """Let something happen, and look at all that comes of it."""
+        kind, first, second = event
+        if kind == "publish":
+            self.published.publish(first, padding=(0, 10, 500, 3000)[second])
+        elif kind == "insight":
+            cars = [{"track": track, "chassis": chassis, "x": "x" * first * 10} for track, chassis in CARS]
+            self.server.broadcaster.tell({"data": cars, "meta": {"vehicle_count": len(cars)}})
+        elif kind == "run":
+            self.run_for(first, second)
+        else:
+            self.play_to(self.viewers[first % len(self.viewers)], kind, second)
+        self.check()
+
+    def run_for(self, seconds: float, flow: int) -> None:
+        """Let time pass, with nothing, a point of each car, or some 0.6 MB/s."""
+        step = min(seconds, 0.04)
+        for _ in range(round(seconds / step)):
+            if flow:
+                self.published.publish([*range(len(CARS))] * (flow * flow), padding=flow * flow * 400)
+            self.server.run_for(step, step)
+
+    def play_to(self, viewer: Viewer, kind: str, value: Any) -> None:
+        """Let one viewer do something."""
+        if not viewer.connected:
+            return
+        connection = viewer.screen.connection
+        if kind == "stop":
+            connection.kernel.room, viewer.always_read = 0, False
+        elif kind == "read":
+            if connection.kernel.room < 1 << 30:
+                viewer.screen.read(value)
+        elif kind == "read all":
+            viewer.screen.read()
+        elif kind == "sips":
+            connection.kernel.room, viewer.always_read = 0, False
+            for _ in range(30):
+                self.run_for(0.04, 2)
+                connection.flush(value)
+        elif kind == "subscribe":
+            viewer.say({"type": "subscribe", **(ASKED[value][0] or {})})
+        elif kind == "resume":
+            seq = max(viewer.last - value, 0)
+            viewer.say({"type": "resume", "since": f"{self.server.hub.epoch}:{seq}", "insight_seq": viewer.insight})
+        elif kind == "come back":
+            connection.hang_up(clean=value)
+            which = next((n for n, (asked, _) in enumerate(ASKED) if asked == viewer.asked), 1)
+            room = 1 << 40 if value else 2000
+            new = self.viewer(which, viewer.packed, since=(viewer.last, viewer.insight), room=room)
+            self.viewers[self.viewers.index(viewer)] = new
+
+    def check(self) -> None:
+        """The books are exact, and no viewer is told what is not so."""
+        for line in self.server.books.answer(0.0)["clients"]:
+            parts = [line[name] for name in ("delivered", "conflated", "filtered", "dropped", "pending")]
+            self.test.assertEqual(line["accepted"], sum(parts), line)
+            self.test.assertGreaterEqual(min(parts), 0, line)
+        for viewer in self.viewers:
+            viewer.look()
+
+    def end(self) -> None:
+        """Let everybody read, and see that each has all."""
+        for viewer in self.viewers:
+            if viewer.connected:
+                viewer.screen.read()
+        for _ in range(12):
+            self.server.run_for(1, 0.05)
+            self.check()
+        for viewer in self.viewers:
+            if viewer.connected:
+                last = self.server.hub.last_seq
+                self.test.assertEqual(self.published.wanted(viewer.asked, viewer.last, last), [])
+                self.test.assertEqual(viewer.screen.protocol.delivery.reached, last)
+                self.test.assertFalse(viewer.screen.protocol.delivery.fidelity.reduced)
+                if "insight_update" in viewer.asked.get("types", ["insight_update"]):
+                    self.test.assertEqual(viewer.insight, self.server.broadcaster.insights.seq)
+            viewer.screen.connection.hang_up()
+        self.test.assertEqual(list(self.server.broadcaster.streams), [])
+        self.server.run_for(3, 0.1)
+        self.test.assertEqual(self.server.reactor.getDelayedCalls(), [])
+
+
+VIEWERS = st.lists(st.tuples(st.integers(0, len(ASKED) - 1), st.booleans()), min_size=1, max_size=3)
+
+
+class DeliveryTests(SynchronousTestCase):
+    """Clients against what was published."""
+
+    @settings(deadline=None, max_examples=60)
+    @given(VIEWERS, st.lists(EVENTS, max_size=30))
+    def test_anything(self, viewers: list[tuple[int, bool]], events: list[Any]) -> None:
+        """A client that reads, slowly or not, comes and goes and changes its mind, misses nothing."""
+        play = Play(self, 100_000, viewers)
+        for event in events:
+            play.play(event)
+        play.end()
+        for viewer in play.viewers:
+            self.assertEqual(viewer.missed, 0)
+
+    @settings(deadline=None, max_examples=40)
+    @given(VIEWERS, st.lists(EVENTS, max_size=20))
+    def test_small_ring(self, viewers: list[tuple[int, bool]], events: list[Any]) -> None:
+        """Where the ring goes round before a client has read, it sees that it has missed something."""
+        play = Play(self, 40, viewers)
+        for event in events:
+            play.play(event)
+        play.end()
+
+
+class CaseTests(SynchronousTestCase):
+    """Single cases that went wrong once, or nearly."""
+
+    def play(self, *asked: int, capacity: int = 100_000, packed: bool = False) -> Play:
+        """A server with viewers that ask for these of ``ASKED``."""
+        play = Play(self, capacity, [(which, packed) for which in asked])
+        self.server, self.hub = play.server, play.server.hub
+        return play
+
+    def slow(self, play: Play, seconds: float = 1.5) -> None:
+        """The first viewer stops reading until it is behind."""
+        play.play(("stop", 0, 0))
+        play.play(("run", seconds, 2))
+        self.assertTrue(play.viewers[0].screen.protocol.delivery.fidelity.reduced)
+
+    def test_no_telemetry_any_more(self) -> None:
+        """Who is behind, and then wants no telemetry, gets none, and is behind no more."""
+        play = self.play(1)
+        self.slow(play)
+        play.play(("subscribe", 0, len(ASKED) - 1))
+        play.play(("read all", 0, 0))
+        play.play(("run", 0.6, 1))
+        self.assertEqual(play.viewers[0].last, self.server.broadcaster.flushed_seq - 4 * 15)
+        play.play(("insight", 0, 0))
+        self.assertEqual(play.viewers[0].messages[-1], "insight_update")
+        self.assertFalse(play.viewers[0].screen.protocol.delivery.fidelity.reduced)
+        play.play(("subscribe", 0, 1))
+        play.play(("run", 0.2, 1))
+        play.end()
+
+    def test_filtered_climbs(self) -> None:
+        """Who is behind with a car that comes now and then gets every point again when there are other cars only."""
+        play = self.play(2)
+        self.slow(play)
+        play.play(("read all", 0, 0))
+        for _ in range(150):
+            play.published.publish([0])
+            self.server.run_for(0.04)
+        play.check()
+        self.assertEqual(play.viewers[0].level, "full")
+        play.end()
+        self.assertEqual(play.viewers[0].missed, 0)
+
+    def test_silent_car_climbs(self) -> None:
+        """Who is behind, and then wants a car of which nothing comes, is behind no more."""
+        play = self.play(1)
+        self.slow(play)
+        play.play(("subscribe", 0, 4))
+        play.play(("read all", 0, 0))
+        play.play(("run", 4.0, 1))
+        self.assertEqual(play.viewers[0].level, "full")
+        play.end()
+
+    def test_rare_messages_climb(self) -> None:
+        """Who is behind with ``max_hz`` gets the common messages again, whenever these fall."""
+        for which in (5, 7):
+            play = self.play(which)
+            viewer = play.viewers[0]
+            self.server.run_for(1.013)
+            play.published.publish([0])
+            self.server.run_for(0.037)
+            viewer.screen.protocol.delivery._reduce()
+            for _ in range(300):
+                play.published.publish([0])
+                self.server.run_for(0.01, 0.002)
+            play.check()
+            self.assertEqual((viewer.messages.count("quality"), viewer.level), (2, "full"))
+            self.assertEqual(viewer.missed, 0)
+            play.end()
+
+    def test_loss_that_is_not_of_its_cars(self) -> None:
+        """What the ring has lost before it was looked at shows, also when the points after it are of other cars."""
+        play = self.play(2, 6, 8, capacity=20)
+        play.published.publish([2] * 4)
+        self.server.run_for(0.1)
+        play.published.publish([2] * 30 + [0] * 20)
+        self.server.run_for(0.1)
+        play.check()
+        play.published.publish([2])
+        self.server.run_for(3)
+        play.check()
+        self.assertEqual([viewer.missed for viewer in play.viewers], [30, 30, 0])
+        delivery = [viewer.screen.protocol.delivery for viewer in play.viewers]
+        self.assertEqual([each.dropped for each in delivery], [30, 30, 0])
+
+    def test_log_expires_while_it_catches_up(self) -> None:
+        """Who catches up for longer than the newest message is kept gets all the same."""
+        play = self.play(1)
+        play.published.publish([0, 1] * 3000)
+        self.server.run_for(3)
+        viewer = play.viewers[0]
+        viewer.say({"type": "resume", "since": f"{self.hub.epoch}:0"})
+        play.published.publish([0])
+        self.server.broadcaster.flush()
+        delivery = viewer.screen.protocol.delivery
+        delivery.stream.frames.expire(float("inf"))
+        delivery.fidelity.trusted_until = float("inf")
+        self.server.run_for(0.1)
+        play.check()
+        self.assertEqual((viewer.last, viewer.missed), (6001, 0))
+
+    def test_asks_when_nothing_is_unanswered(self) -> None:
+        """Who was slow with nothing under way that it was asked for is asked, and goes on as soon as it answers."""
+        play = self.play(1)
+        play.play(("run", 3.0, 2))
+        self.server.run_for(0.5)
+        for _ in range(2):
+            play.published.publish([0])
+            self.server.run_for(0.02)
+        viewer = play.viewers[0]
+        viewer.screen.connection.kernel.room = 0
+        play.published.publish([0] * 200, padding=1000)
+        self.server.run_for(0.02)
+        play.published.publish([0])
+        self.server.run_for(0.02)
+        viewer.screen.read()
+        self.server.run_for(0.02)
+        play.check()
+        self.assertEqual(viewer.last, self.hub.last_seq)
+        self.assertFalse(viewer.screen.protocol.delivery.fidelity.reduced)
+
+    def test_resumes_while_behind(self) -> None:
+        """Insights that wait are not told twice when a client that is behind says which it has."""
+        for more in ({"insight_seq": 1}, {}):
+            play = self.play(1)
+            play.play(("insight", 10, 0))
+            self.slow(play)
+            for _ in range(3):
+                play.play(("insight", 10, 0))
+            viewer = play.viewers[0]
+            viewer.say({"type": "resume", "since": f"{self.hub.epoch}:{viewer.last}", **more})
+            play.play(("read all", 0, 0))
+            play.end()
+            self.assertEqual((viewer.insight, viewer.messages.count("insight_update")), (4, 4))
+
+    def test_changes_while_insights_wait(self) -> None:
+        """What waits for its turn is told as it is wanted when the turn comes, or not at all."""
+        for which, told in ((3, 2), (2, 2)):
+            play = self.play(1)
+            self.slow(play)
+            play.play(("insight", 10, 0))
+            play.play(("insight", 10, 0))
+            play.play(("subscribe", 0, which))
+            play.play(("read all", 0, 0))
+            play.end()
+            self.assertEqual(play.viewers[0].messages.count("insight_update"), told)
+        play = self.play(1)
+        self.slow(play)
+        play.play(("insight", 10, 0))
+        play.viewers[0].say({"type": "subscribe", "types": ["telemetry_update"]})
+        play.play(("read all", 0, 0))
+        self.server.run_for(1)
+        play.check()
+        self.assertNotIn("insight_update", play.viewers[0].messages)
+
+    def test_ahead_of_the_flush(self) -> None:
+        """A point that ``/api/recent`` has told of is known, though it is not sent yet."""
+        play = self.play(0)
+        play.published.publish([0])
+        self.server.run_for(0)
+        play.published.publish([0] * 5)
+        came = play.viewer(0, False, since=(6, 0))
+        play.viewers.append(came)
+        play.check()
+        self.assertEqual((came.messages, came.last), (["resumed"], 6))
+        play.end()
+        self.assertEqual(came.messages, ["resumed"])
+
+    def test_chosen_types_stay(self) -> None:
+        """Who has chosen the two plain types by name gets no others for coming back."""
+        play = self.play(0)
+        for query, types in (("types=telemetry_update,insight_update", 2), ("", 3)):
+            asked = {"types": ["telemetry_update", "insight_update"]} if query else None
+            viewer = Viewer(self, self.server, play.published, False, query, asked)
+            viewer.say({"type": "resume", "since": f"{self.hub.epoch}:0"})
+            self.assertEqual(len(viewer.screen.protocol.delivery.subscription.types), types)
+
+    def test_steps_are_bounded(self) -> None:
+        """Who asks for megabytes and does not read has a few messages in memory, however large the points are."""
+        play = self.play(0)
+        play.published.publish([0] * 1000, padding=4000)
+        self.server.run_for(4)
+        viewer = play.viewers[0]
+        viewer.screen.connection.kernel.room = 0
+        viewer.say({"type": "resume", "since": f"{self.hub.epoch}:0"})
+        self.server.run_for(0.5)
+        self.assertLess(len(viewer.screen.connection.waiting), 200_000)
+
+    def test_flood_of_requests(self) -> None:
+        """Hundreds of requests that come at once cost one step, not hundreds, and the last one counts."""
+        play = self.play(1)
+        play.published.publish([0] * 5000)
+        self.server.run_for(3)
+        viewer, taken = play.viewers[0], []
+        between = self.hub.ring.between
+
+        def counted(first: int, last: int) -> list[bytes]:
+            taken.append(first)
+            return between(first, last)
+
+        self.patch(self.hub.ring, "between", counted)
+        message = json.dumps({"type": "resume", "since": f"{self.hub.epoch}:10"}).encode()
+        viewer.unasked = False
+        viewer.screen.connection.deliver(client_frame(message) * 300)
+        self.assertLess(len(taken), 3)
+        self.server.run_for(1)
+        play.check()
+        self.assertEqual(viewer.last, 5000)
+
+    def test_a_thousand_subscriptions(self) -> None:
+        """One client that wants something else all the time leaves no stream and no timer behind."""
+        play = self.play(1)
+        viewer = play.viewers[0]
+        for number in range(1000):
+            viewer.say({"type": "subscribe", "max_hz": 0.1 + number / 1000, "channels": [f"c{number}"]})
+            for _ in range(0 if number % 10 else 2):
+                play.published.publish([0, 1])
+                self.server.run_for(0.01)
+        play.check()
+        self.assertEqual(len(self.server.broadcaster.streams), 1)
+        self.assertLess(len(self.server.reactor.getDelayedCalls()), 6)
+        play.end()
+
+    def test_no_room(self) -> None:
+        """Above the most different subscriptions a client is told so, and keeps what it had."""
+        play = self.play(0, 1)
+        self.server.broadcaster.streams._most = 2
+        screen = play.viewers[1].screen
+        screen.send(b'{"type":"subscribe","max_hz":1}')
+        screen.send(b'{"type":"subscribe","max_hz":2}')
+        *_, first, second = screen.messages()
+        self.assertEqual(first["type"], "subscribed")
+        said = "2 different subscriptions are served already (MAX_SUBSCRIPTIONS)"
+        self.assertEqual(second, {"type": "error", "request": "subscribe", "error": said})
+        refused = self.server.connect()
+        refused.deliver(handshake(path=b"/ws/realtime?max_hz=3"))
+        self.assertEqual(answers_in(refused.flush())[0].status, 503)
+        self.assertEqual(Screen(self.server).answer.status, 101)
+
+    def test_compressed_and_packed(self) -> None:
+        """MessagePack may be compressed as well: a binary frame marked so, which inflates to the message."""
+        self.server = WebServer(self, deflate=True)
+        published = Published(self.server.hub)
+        offers = b"Sec-WebSocket-Protocol: pitwall.msgpack\r\nSec-WebSocket-Extensions: permessage-deflate\r\n"
+        screen = Screen(self.server, headers=offers, query=b"?max_hz=10")
+        self.assertEqual(screen.answer.headers["sec-websocket-protocol"], "pitwall.msgpack")
+        published.publish([0, 1])
+        self.server.run_for(0.1)
+        self.server.broadcaster.tell({"data": []})
+        frames = screen.frames()
+        self.assertEqual([frame.first_byte for frame in frames], [0xC2] * 3)
+        inflated = [zlib.decompressobj(-15).decompress(frame.payload + b"\x00\x00\xff\xff") for frame in frames]
+        kinds = [msgpack.decode(payload)["type"] for payload in inflated]
+        self.assertEqual(kinds, ["subscribed", "telemetry_update", "insight_update"])
+
+    def test_fault(self) -> None:
+        """A fault in what one client gets closes it with 1011 and is logged; the others get the same flush."""
+        play = self.play(0, 0)
+        first, second = play.viewers
+        self.patch(first.screen.protocol.delivery, "pump", lambda: 1 / 0)
+        play.published.publish([0])
+        self.server.run_for(0.1)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual(first.screen.close_code, 1011)
+        second.look()
+        self.assertEqual(second.last, 1)
