@@ -1,11 +1,12 @@
 """
 Measure PitWall: ``python -m benchmarks [--quick] [scenario …]``, all of them by default.
 
-They are idle, race, udp, fanout, http, long, slow, micro, forecast, sectors, ticks and accuracy.
+They are idle, race, udp, fanout, http, slow, subscribed, throttled, long, micro, forecast, sectors, ticks and
+accuracy.
 Starts servers of its own on loopback ports, one after the other, and prints a table;
 ``accuracy`` prints tables of its own, with what each figure is wanted to be. Figures of
 one run compare with one another; those of two machines, or of two hours on a shared one,
-do not. All of it takes some seven minutes.
+do not. All of it takes some ten minutes.
 """
 
 from __future__ import annotations

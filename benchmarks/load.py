@@ -25,6 +25,7 @@ _POINT = (
 _CSV = b"2025-09-06T18:%02d:%02d.%03dZ,road_america,GR86-%03d,%d,%d.5,161.5,0.213,-1.034,-34.5,0.0,6120"
 _BAD = (b"nope", b'{"lap":1}', b'{"track":1}', b"\xff\xfe", b"a,b,c")
 _NUMBERS = re.compile(rb'"seq":(\d+),"prev":(\d+)')
+_CONFLATED = re.compile(rb'"conflated":(\d+)')
 _STAMPS = re.compile(rb'"ts":(\d+)')
 _KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
 #: The clients whose every point is timed; the others only count.
@@ -93,7 +94,7 @@ class Client:
         self.held = self.held.partition(b"\r\n\r\n")[2]
         self.socket.setblocking(False)
         self.timed = timed
-        self.messages = self.points = self.missed = self.bytes = 0
+        self.messages = self.points = self.missed = self.conflated = self.bytes = 0
         self.closed = False
         self._last_seq: int | None = None
         self.latencies_us: list[int] = []
@@ -131,6 +132,8 @@ class Client:
         if self._last_seq is not None:
             self.missed += prev - self._last_seq
         self._last_seq = seq
+        conflated = _CONFLATED.search(payload, 0, 200)
+        self.conflated += int(conflated[1]) if conflated else 0
         if self.timed:
             self.latencies_us += [now - int(stamp) for stamp in _STAMPS.findall(payload)]
 
@@ -215,6 +218,7 @@ def fan(
         "missed": sum(client.missed for client in healthy),
         "closed": sum(client.closed for client in healthy),
         "frozen_missed": sum(client.missed for client in cold),
+        "frozen_conflated": sum(client.conflated for client in cold),
         "frozen_closed": sum(client.closed for client in cold),
         "p50_ms": percentile(latencies, 0.5) / 1000,
         "p99_ms": percentile(latencies, 0.99) / 1000,

@@ -145,8 +145,10 @@ def slow(quick: bool) -> dict[str, Figures]:
                 "missed by the others": figures["missed by clients"],
                 "p99 ms of the others": figures["p99 ms"],
                 "missed by the frozen": seen["frozen_missed"],
+                "conflated for the frozen": seen["frozen_conflated"],
                 "frozen ones closed": seen["frozen_closed"],
                 "counted as skipped": server.health()["metrics"]["clientPointsSkipped"],
+                "counted as conflated": server.health()["metrics"]["clientPointsConflated"],
             }
         }
 
