@@ -67,7 +67,8 @@ class Delivery:
         most_waiting: insights that may wait for their turn [bytes].
 
     Attributes:
-        delivered: points in messages written to it.
+        messages: of telemetry, written to it.
+        delivered: points in them.
         conflated: points that only ranges tell it of.
         filtered: points it did not want.
         dropped: points it has not heard of since it was behind.
@@ -87,7 +88,7 @@ class Delivery:
         packed: bool,
         most_waiting: int,
     ) -> None:
-        self.delivered = self.conflated = self.filtered = self.dropped = 0
+        self.messages = self.delivered = self.conflated = self.filtered = self.dropped = 0
         self._broadcaster = broadcaster
         self._clock = clock
         self._outlet = outlet
@@ -119,6 +120,13 @@ class Delivery:
         return self._seq
 
     @property
+    def state(self) -> str:
+        """Which of the three ways it is in."""
+        if self.fidelity.reduced:
+            return "reduced"
+        return "live" if self._behind_since is None else "behind"
+
+    @property
     def told(self) -> int:
         """The ``seq`` after which its messages go on."""
         return self._told
@@ -132,6 +140,7 @@ class Delivery:
             if frame.prev == self._seq and not self._outlet.paused and self._live:
                 self._next += 1
                 self._seq = self._told = frame.seq
+                self.messages += 1
                 self.delivered += frame.points
                 self.conflated += frame.conflated
                 self.filtered += frame.filtered
@@ -371,6 +380,7 @@ class Delivery:
 
     def _send(self, frame: Frame, now: float, ping: bool = False) -> None:
         self._drop_to(frame.prev)
+        self.messages += 1
         self.delivered += frame.points
         self.conflated += frame.conflated
         self.filtered += max(frame.seq - self._seq, 0) - frame.points - frame.conflated
