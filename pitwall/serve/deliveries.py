@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from pitwall.histogram import Histogram
 
+#: When points came, oldest first [s], with the number of the last point before; and the number of the last of all.
+Arrivals = tuple[list[tuple[float, int]], int]
+
 #: Arrivals this close are taken as one, at the time of the first [s].
 _TOGETHER_S: Final = 0.0005
-
-
-class Arrival(NamedTuple):
-    """So many points came at that time [s]."""
-
-    at: float
-    points: int
 
 
 class DeliveryTimes:
@@ -33,28 +29,29 @@ class DeliveryTimes:
     def __init__(self, histogram: Histogram, seq: int = 0) -> None:
         self._histogram = histogram
         self._seq = seq
-        self._arrivals: list[Arrival] = []
+        self._starts: list[tuple[float, int]] = []
+        self._newest_at = float("-inf")
 
     def came(self, at: float, last_seq: int) -> None:
         """Points up to that number came at that time [s]."""
-        points, self._seq = last_seq - self._seq, last_seq
-        if self._arrivals:
-            newest = self._arrivals[-1]
-            if 0 <= at - newest.at < _TOGETHER_S:
-                self._arrivals[-1] = Arrival(newest.at, newest.points + points)
-                return
-        self._arrivals.append(Arrival(at, points))
+        if not 0 <= at - self._newest_at < _TOGETHER_S:
+            self._starts.append((at, self._seq))
+            self._newest_at = at
+        self._seq = last_seq
 
-    def take(self) -> list[Arrival]:
-        """What has come since the last time this was called, oldest first."""
-        arrivals, self._arrivals = self._arrivals, []
+    def take(self) -> Arrivals:
+        """What has come since the last time this was called."""
+        arrivals = self._starts, self._seq
+        self._starts, self._newest_at = [], float("-inf")
         return arrivals
 
-    def delivered(self, arrivals: list[Arrival], now: float) -> None:
+    def delivered(self, arrivals: Arrivals, now: float) -> None:
         """The clients have these points; ``now`` is in s."""
-        for at, points in arrivals:
+        starts, last = arrivals
+        for at, before in reversed(starts):
             # The clock may have been set back meanwhile.
-            self._histogram.observe(max(now - at, 0.0), points)
+            self._histogram.observe(max(now - at, 0.0), last - before)
+            last = before
 
 
 class Totals:

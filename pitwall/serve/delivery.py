@@ -67,8 +67,7 @@ class Delivery:
         most_waiting: insights that may wait for their turn [bytes].
 
     Attributes:
-        messages: of telemetry, written to it.
-        delivered: points in them.
+        delivered: points in messages written to it.
         conflated: points that only ranges tell it of.
         filtered: points it did not want.
         dropped: points it has not heard of since it was behind.
@@ -88,7 +87,7 @@ class Delivery:
         packed: bool,
         most_waiting: int,
     ) -> None:
-        self.messages = self.delivered = self.conflated = self.filtered = self.dropped = 0
+        self.delivered = self.conflated = self.filtered = self.dropped = 0
         self._broadcaster = broadcaster
         self._clock = clock
         self._outlet = outlet
@@ -98,6 +97,7 @@ class Delivery:
         self.stream = broadcaster.streams.get(key_of(subscription, packed), broadcaster.flushed_seq)
         self.stream.clients[outlet] = None
         self._next = self.stream.frames.end
+        self._besides = -self._next
         self._seq = self.joined_seq = self.stream.settled
         self._told = self.stream.sent_seq
         self._joined_at = clock.seconds()
@@ -120,6 +120,11 @@ class Delivery:
         return self._seq
 
     @property
+    def messages(self) -> int:
+        """Messages of telemetry written to it; its place in the log counts those that it took from there."""
+        return self._next + self._besides
+
+    @property
     def state(self) -> str:
         """Which of the three ways it is in."""
         if self.fidelity.reduced:
@@ -140,7 +145,6 @@ class Delivery:
             if frame.prev == self._seq and not self._outlet.paused and self._live:
                 self._next += 1
                 self._seq = self._told = frame.seq
-                self.messages += 1
                 self.delivered += frame.points
                 self.conflated += frame.conflated
                 self.filtered += frame.filtered
@@ -259,6 +263,7 @@ class Delivery:
 
     def _go_live(self, index: int) -> None:
         """Go on in the log of its stream."""
+        self._besides += self._next - index
         self._next = index
         self._behind_since = None
         self._live = True
@@ -276,6 +281,7 @@ class Delivery:
                     self._reduce()
                 return
             self._next += 1
+            self._besides -= 1
             self._send(frame, now)
 
     def _catch_up(self) -> None:
@@ -380,7 +386,7 @@ class Delivery:
 
     def _send(self, frame: Frame, now: float, ping: bool = False) -> None:
         self._drop_to(frame.prev)
-        self.messages += 1
+        self._besides += 1
         self.delivered += frame.points
         self.conflated += frame.conflated
         self.filtered += max(frame.seq - self._seq, 0) - frame.points - frame.conflated

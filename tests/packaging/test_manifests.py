@@ -131,7 +131,7 @@ class PodTests(SynchronousTestCase):
         self.assertNotIn("metrics", {port["targetPort"] for port in manifest("service.yaml")["spec"]["ports"]})
 
     def test_a_worker_may_be_replaced(self) -> None:
-        """A worker that hangs costs 5 s: that does not take the traffic away; a short halt does not restart the server."""
+        """Five seconds without a worker do not take the traffic away, nor does a short halt restart the server."""
         for probe, seconds in (("readinessProbe", 10), ("livenessProbe", 45)):
             patience = self.container[probe]["periodSeconds"] * (self.container[probe]["failureThreshold"] - 1)
             self.assertGreaterEqual(patience, seconds, probe)

@@ -191,6 +191,28 @@ class FigureTests(MetricsCase):
         self.assertEqual((seen["pitwall_clients{state=live}"], seen["pitwall_clients{state=reduced}"]), (1, 0))
         self.assertGreater(seen["pitwall_client_points_total{outcome=dropped}"], 0)
 
+    def test_messages(self) -> None:
+        """Messages are counted however a client comes by them: live, catching up, reduced, or after another wish."""
+        publish(self.server.hub, 150)
+        live = Screen(self.server)
+        back = Screen(self.server, query=b"?since=abcd:0")
+        slow = Screen(self.server, room=200_000)
+        for turn in range(60):
+            publish(self.server.hub, 30, padding=500)
+            self.server.run_for(0.1)
+            if turn == 20:
+                back.send(b'{"type":"subscribe","channels":["speed_kmh"]}')
+        self.assertEqual(slow.protocol.delivery.state, "reduced")
+        slow.read()
+        for _ in range(80):
+            publish(self.server.hub, 3)
+            self.server.run_for(0.1)
+        self.assertEqual(slow.protocol.delivery.state, "live")
+        counts = [len(screen.updates()) for screen in (live, back, slow)]
+        self.assertGreater(counts[0], counts[2])
+        self.assertEqual([screen.protocol.delivery.messages for screen in (live, back, slow)], counts)
+        self.assertEqual(self.scrape()["pitwall_client_messages_total"], sum(counts))
+
     def test_workers(self) -> None:
         """Each worker has its own figures."""
         seen = self.scrape()
