@@ -12,6 +12,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from pitwall.wire.errors import WireError
+from tests.doubles import A_POINT
 from tests.end_to_end.harness import Server, free_port, points_of, read_messages, running, wait_for
 from tests.unit.serve.test_metrics import Figures, figures
 
@@ -106,6 +107,14 @@ class EndingTests(SynchronousTestCase):
             self.assertEqual(server.get("/api/live"), (200, {"ok": True}))
             status, answer = server.post([{"track": "barber", "chassis": "GR86-001"}])
             self.assertEqual((status, answer["ok"]), (503, False))
+            with socket.create_connection(
+                ("127.0.0.1", server.port)
+            ) as quick:  # a program's plain post goes another way
+                quick.sendall(
+                    b"POST /api/ingest HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+                    b"Content-Length: %d\r\n\r\n%b" % (len(A_POINT), A_POINT)
+                )
+                self.assertTrue(quick.recv(4096).startswith(b"HTTP/1.1 503 "))
             self.assertEqual(ask(server.port, "/ws/realtime")[0], 503)
             self.assertEqual(scrape(server)["pitwall_ready"], 0)
             server.process.wait(5)
