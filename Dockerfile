@@ -46,6 +46,6 @@ USER 10001:10001
 STOPSIGNAL SIGTERM
 # Not urlopen: it would go through the proxy that many container hosts put into the environment.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
-    CMD ["python3", "-c", "import http.client, os, sys; door = http.client.HTTPConnection('127.0.0.1', int(os.environ.get('PORT') or 8081), timeout=4); door.request('GET', '/api/health'); sys.exit(door.getresponse().status != 200)"]
+    CMD ["python3", "-c", "import http.client, os, sys; door = http.client.HTTPConnection('127.0.0.1', int(os.environ.get('PORT') or 8081), timeout=4); door.request('GET', '/api/ready'); sys.exit(door.getresponse().status != 200)"]
 # No pidfile and no log file: nothing is written outside /data and /tmp, and the log is what `docker logs` shows.
 CMD ["twistd", "-n", "--pidfile=", "pitwall"]

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from benchmarks.load import a_point
+from benchmarks.scrape import a_server, a_timing
 from pitwall.hub import Hub
 from pitwall.model.cars import CarNames
 from pitwall.model.events import EVENTS
@@ -35,7 +36,7 @@ def _us(work: Callable[[], Any], each: int = _COUNT) -> float:
 
 
 def micro(quick: bool) -> dict[str, dict[str, float]]:
-    """µs a point for each step and, where there is one, for the plain way."""
+    """µs for each step, a point where nothing else is said, and, where there is one, for the plain way."""
     raws = [a_point(index) for index in range(_COUNT)]
     body = b"[%b]" % b",".join(raws)
     decoder = PointDecoder()
@@ -77,5 +78,14 @@ def micro(quick: bool) -> dict[str, dict[str, float]]:
             "JSON, encoded anew": _us(lambda: msgspec.json.encode(objects)),
         },
         "a car's race, a thousand rows at once": {"ours": _us(lambda: Car(track).take(one_car))},
+        "a scrape of /metrics": {
+            "without clients": _us(a_server(hub, 0), each=1),
+            "with 500": _us(a_server(hub, 500), each=1),
+        },
+        "timing a delivery": {
+            "an arrival soon after another": _us(a_timing(_COUNT, 1, 0.00001)),
+            "an arrival by itself": _us(a_timing(_COUNT, 1, 0.001)),
+            "an arrival and its flush": _us(a_timing(1, _COUNT, 0.001)),
+        },
         "simulate": {"ours": _us(lambda: race.points(start := next(second), start + 1), each=440)},
     }

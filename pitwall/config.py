@@ -156,6 +156,7 @@ _PORT = _whole(1, 65535)
 SETTINGS = (
     Setting("HOST", "", _text, "address to listen on", "all IPv4 addresses"),
     Setting("PORT", 8081, _PORT, "TCP port of HTTP and WebSocket"),
+    Setting("METRICS_PORT", None, _PORT, "TCP port that /metrics is on, and no other", "PORT, beside all else"),
     Setting("UDP_PORT", 20777, _PORT, "UDP port of telemetry"),
     Setting("WS_PATH", "/ws/realtime", _path_of_websocket, "path of the WebSocket"),
     Setting("RINGBUFFER_SIZE", 20000, _whole(100, 5_000_000), "points kept"),

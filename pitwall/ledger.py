@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 
+from pitwall.histogram import Histogram
+
 
 class Ledger:
     """Plain counters: the hot path adds, whoever asks reads."""
@@ -37,6 +39,11 @@ class Ledger:
         self.aggregation_missed = 0
         #: Insight messages.
         self.aggregations = 0
+        #: From the moment a point was received to when the clients had it, by point [s].
+        self.delivery = Histogram()
+        #: What a worker took for the rows it was asked for, by answer; and the step that compares cars, by tick [s].
+        self.aggregation = Histogram()
+        self.field_step = Histogram()
 
     @property
     def points_accepted(self) -> int:

@@ -10,23 +10,26 @@ from __future__ import annotations
 import errno
 import resource
 import socket
+from collections.abc import Callable
 from typing import Any
 
 from twisted.application.service import Service
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.logger import Logger
 
 
 class ListenError(OSError):
     """A port that can't be had; the message names the setting."""
 
 
-def bind_tcp(host: str, port: int) -> socket.socket:
+def bind_tcp(host: str, port: int, setting: str = "PORT") -> socket.socket:
     """
-    A listening TCP socket, non-blocking.
+    A listening TCP socket, non-blocking; ``setting`` is where the port's number is from.
 
     Raises:
         ListenError: the port is in use, not allowed, or the host is no address of this machine.
     """
-    return _bind(socket.SOCK_STREAM, host, port, "PORT", "TCP")
+    return _bind(socket.SOCK_STREAM, host, port, setting, "TCP")
 
 
 def bind_udp(host: str, port: int) -> socket.socket:
@@ -79,12 +82,18 @@ class AdoptedPortService(Service):
         bound: listening and non-blocking; closed here once it is adopted.
         factory: answers.
         reactor: listens.
+        goodbye: what is to be done first when it stops, while it still listens.
     """
 
-    def __init__(self, bound: socket.socket, factory: Any, reactor: Any) -> None:
+    log = Logger()
+
+    def __init__(
+        self, bound: socket.socket, factory: Any, reactor: Any, goodbye: Callable[[], Deferred[None]] | None = None
+    ) -> None:
         self._bound = bound
         self._factory = factory
         self._reactor = reactor
+        self._goodbye = goodbye
         self._port: Any = None
 
     @property
@@ -102,6 +111,13 @@ class AdoptedPortService(Service):
     def stopService(self) -> Any:
         """Take no more connections."""
         super().stopService()
+        if self._goodbye is None:
+            return self._close()
+        said = maybeDeferred(self._goodbye)
+        said.addErrback(lambda failure: self.log.failure("a goodbye failed", failure))
+        return said.addCallback(self._close)
+
+    def _close(self, _: Any = None) -> Any:
         port, self._port = self._port, None
         return None if port is None else port.stopListening()
 

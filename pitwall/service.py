@@ -15,6 +15,7 @@ from typing import Any
 
 from autobahn.twisted.resource import WebSocketResource
 from twisted.application.service import MultiService, Service
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Cooperator, LoopingCall
 from twisted.logger import Logger
 
@@ -38,8 +39,10 @@ from pitwall.serve.books import Books
 from pitwall.serve.broadcast import Broadcaster, Pace
 from pitwall.serve.health import Health
 from pitwall.serve.lag import ReactorLag
+from pitwall.serve.metrics import Exporter, MetricsRoot
 from pitwall.serve.origins import OriginPolicy
 from pitwall.serve.quickpost import QuickPost
+from pitwall.serve.reading import Sources
 from pitwall.serve.rest import RestAPI, Root, WebSocketDoor
 from pitwall.serve.site import BoundedSite
 from pitwall.serve.websocket import TelemetryFactory
@@ -66,9 +69,11 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
         from twisted.internet import reactor
     settings = options.settings
     raise_descriptor_limit()
+    metrics_port = settings["METRICS_PORT"]
     try:
         tcp = bind_tcp(settings["HOST"], settings["PORT"])
         udp = bind_udp(settings["HOST"], settings["UDP_PORT"])
+        metrics_tcp = metrics_port and bind_tcp(settings["HOST"], metrics_port, "METRICS_PORT")
     except ListenError as error:
         raise SystemExit(f"pitwall: {error}") from None
 
@@ -79,6 +84,12 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
     path = settings["TRACK_SECTORS_PATH"]
     tracks = packaged_tracks() if path is None else parse_tracks(Path(path).read_bytes())
     told = Told(CarNames(), {**EVENTS, **settings["EVENT_TRACKS"]}, tracks, settings["TRACK"], settings["FILE_WINDOW"])
+
+    parent = MultiService()
+
+    def running() -> bool:
+        # From the start on, and not any more when the first service is told to stop.
+        return bool(parent.running)
 
     def live(door: str) -> LiveIntake:
         return LiveIntake(hub, door, LiveDecoder(decoder, told), reactor.seconds, reactor.callLater)
@@ -122,9 +133,7 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
             waits["s3"] = sum(bucket.pending for bucket in buckets)
         return waits
 
-    health = Health(
-        hub, broadcaster, aggregation, doors, udp_door, bool(demos), buckets, pending=pending, lag=lag.figures
-    )
+    health = Health(hub, broadcaster, aggregation, doors, udp_door, bool(demos), buckets, pending, lag.figures, running)
 
     def held() -> dict[str, int]:
         waits = {"udp": by_udp.decoder.joiner.held(), "http": ingest.held()}
@@ -141,6 +150,20 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
         bodies=lambda: ingest.bodies,
         insights=lambda: aggregation.book.insights.count,
     )
+    exporter = Exporter(
+        Sources(
+            hub,
+            broadcaster,
+            screens,
+            aggregation,
+            health,
+            lag,
+            pending,
+            kernel_drops=udp_door.kernel_drops,
+            connections=lambda: len(site.channels),
+            buckets=tuple(buckets),
+        )
+    )
     api = RestAPI(
         hub,
         lambda: health.answer(reactor.seconds()),
@@ -150,26 +173,39 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
         aggregation.book,
         lambda: books.answer(reactor.seconds()),
         settings["WS_PATH"],
+        health.ready,
+        None if metrics_tcp else exporter.answer,
     )
     websocket = WebSocketDoor(
         WebSocketResource(screens), origins, lambda: len(broadcaster.clients), settings["MAX_CONNECTIONS"]
     )
-    site = BoundedSite(Root(api, settings["WS_PATH"], websocket), reactor, settings["MAX_BODY"])
+    site = BoundedSite(Root(api, settings["WS_PATH"], websocket, running), reactor, settings["MAX_BODY"])
     site.quick = QuickPost(ingest.take).answer
-    http_door = AdoptedPortService(tcp, site, reactor)
+    sites = [site]
+
+    def goodbye() -> Deferred[None]:
+        site.quick = None
+        return screens.close_all(GOODBYE_S)
+
+    # It still listens while the clients say goodbye, so that whoever asks is told that the server ends.
+    http_door = AdoptedPortService(tcp, site, reactor, goodbye)
     doors.append(http_door)
+    metrics_doors = []
+    if metrics_tcp:
+        sites.append(BoundedSite(MetricsRoot(exporter), reactor, settings["MAX_BODY"]))
+        metrics_doors.append(AdoptedPortService(metrics_tcp, sites[-1], reactor))
 
     def every_second() -> None:
         health.sample(reactor.seconds())
         screens.check_clients()
-        site.sweep()
+        for each in sites:
+            each.sweep()
         ingest.sweep()
         hub.cars.look(reactor.seconds())
 
-    parent = MultiService()
     for service in (
         aggregation,
-        ScreensService(screens),
+        *metrics_doors,
         http_door,
         Chores(every_second, reactor),
         lag,
@@ -231,18 +267,6 @@ def _demos(
             raise SystemExit(f"pitwall: DEMO_DATA_PATH is {path}: {error}") from None
         demos.append(ReplayService(hub, decoder, reactor, recording))
     return demos
-
-
-class ScreensService(Service):
-    """Says goodbye to the clients when the server ends."""
-
-    def __init__(self, factory: TelemetryFactory) -> None:
-        self._factory = factory
-
-    def stopService(self) -> Any:
-        """Send what is unsent and close every connection."""
-        super().stopService()
-        return self._factory.close_all(GOODBYE_S)
 
 
 class Chores(Service):

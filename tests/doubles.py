@@ -6,6 +6,7 @@ import errno
 import json
 import socket
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import txaio
@@ -28,8 +29,12 @@ from pitwall.ring import PointRing
 from pitwall.rows import SharedRows
 from pitwall.serve.books import Books
 from pitwall.serve.broadcast import Broadcaster, Pace
+from pitwall.serve.health import Health
+from pitwall.serve.lag import ReactorLag
+from pitwall.serve.metrics import Exporter
 from pitwall.serve.origins import OriginPolicy
 from pitwall.serve.quickpost import QuickPost
+from pitwall.serve.reading import Sources
 from pitwall.serve.rest import RestAPI, Root, WebSocketDoor
 from pitwall.serve.site import BoundedSite
 from pitwall.serve.tables import RaceTables
@@ -292,7 +297,7 @@ class WebServer:
         # Autobahn's own timers would run by the global reactor.
         test.patch(txaio.config, "loop", self.reactor)  # type: ignore[attr-defined]
         self.factory = TelemetryFactory(self.broadcaster, self.reactor, max_buffer, stall_s, deflate)
-        self.well = True
+        self.well = self.running = True
         # One step a millisecond, by the clock of the test.
         cooperator = Cooperator(lambda: lambda: True, lambda step: self.reactor.callLater(0.001, step))
         decoder, told = PointDecoder(), told_of()
@@ -302,6 +307,23 @@ class WebServer:
         #: By door, the rows that are in no point yet.
         self.held = lambda: {"http": self.ingest.held()}
         self.books = Books(self.hub, self.broadcaster, lambda: self.held(), bodies=lambda: self.ingest.bodies)
+        #: The workers, as health and the metrics see them.
+        insights = SimpleNamespace(count=0)
+        self.aggregation = SimpleNamespace(warm=True, workers=list, book=SimpleNamespace(insights=insights))
+        door = SimpleNamespace(open=True)
+        self.health = Health(
+            self.hub, self.broadcaster, self.aggregation, [door], door, False, running=lambda: self.running
+        )
+        self.sources = Sources(
+            self.hub,
+            self.broadcaster,
+            self.factory,
+            self.aggregation,
+            self.health,
+            ReactorLag(self.reactor),
+            lambda: {"http": self.ingest.pending},
+            connections=lambda: len(self.site.channels),
+        )
         self.api = RestAPI(
             self.hub,
             lambda: (self.well, {"ok": self.well}),
@@ -310,10 +332,12 @@ class WebServer:
             self.reactor.seconds,
             race,
             lambda: self.books.answer(self.reactor.seconds()),
+            ready=self.health.ready,
+            metrics=Exporter(self.sources).answer,
         )
         clients = self.broadcaster.clients
-        door = WebSocketDoor(WebSocketResource(self.factory), policy, lambda: len(clients), most_clients)
-        self.root = Root(self.api, "/ws/realtime", door)
+        websocket = WebSocketDoor(WebSocketResource(self.factory), policy, lambda: len(clients), most_clients)
+        self.root = Root(self.api, "/ws/realtime", websocket, lambda: self.running)
         self.site = BoundedSite(self.root, self.reactor, max_body)
         self.site.quick = QuickPost(self.ingest.take).answer
         self._chores_at = self.reactor.seconds()

@@ -184,6 +184,20 @@ class HealthAnswer(Struct):
     metrics: Metrics
 
 
+class LiveAnswer(Struct):
+    """The event loop turns."""
+
+    ok: Annotated[bool, told(const=True)]
+
+
+class ReadyAnswer(Struct):
+    """Whether points and clients may be sent here; not any more once the server has been told to end."""
+
+    ok: bool
+    doors: Annotated[bool, told("whether every door is open")]
+    workers: Annotated[bool, told("whether every worker is up")]
+
+
 class DoorLine(Struct, kw_only=True):
     """What came in by a door, in one unit: received = accepted + refused + duplicate + pending."""
 

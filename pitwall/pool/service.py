@@ -16,7 +16,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from twisted.application.service import Service
@@ -53,6 +53,23 @@ _ITEMS = msgspec.msgpack.Decoder(list[CarReport | CarTick | TickMark])
 ANALYSIS_VERSION = "3.0"
 
 
+class WorkerFigures(NamedTuple):
+    """
+    How a worker is doing.
+
+    Attributes:
+        up: whether it is there and has answered.
+        restarts: how often it was replaced.
+        unread: points that it has not read yet.
+        lag_s: how long the oldest of them has waited at most [s]; 0 where there is none.
+    """
+
+    up: bool
+    restarts: int
+    unread: int
+    lag_s: float
+
+
 class Partition:
     """
     One worker and what it has been told.
@@ -61,16 +78,22 @@ class Partition:
         hub: whose rows and cars it reads.
         pool: its process.
         number: from 0.
+        now: what time it is [s].
+
+    Attributes:
+        read_seq: the last row it has told of.
+        read_at: every row that was published by then has been told of [s].
     """
 
     log = Logger()
 
-    def __init__(self, hub: Hub, pool: WorkerPool, number: int) -> None:
+    def __init__(self, hub: Hub, pool: WorkerPool, number: int, now: float) -> None:
         self._hub = hub
         self._pool = pool
         self.number = number
         self.busy = False
         self.read_seq = 0
+        self.read_at = now
         self.took_s = 0.0
         self.flushed_seq = 0
         self._generation = 0
@@ -86,6 +109,12 @@ class Partition:
     def free(self) -> bool:
         """Whether there is a worker, and it has answered what it was asked."""
         return self._pool.running and not self.busy
+
+    def figures(self, now: float) -> WorkerFigures:
+        """How it is doing; ``now`` is in s."""
+        unread = self._hub.last_seq - self.read_seq
+        lag_s = max(now - self.read_at, 0.0) if unread else 0.0
+        return WorkerFigures(self.warm, max(self._pool.started_count - 1, 0), unread, lag_s)
 
     async def aggregate(self, flush: bool = False) -> list[CarReport | CarTick | TickMark]:
         """
@@ -121,6 +150,7 @@ class Partition:
         items = [item for part in parts for item in _ITEMS.decode(part)]
         self._hub.ledger.aggregation_missed += answer["missed"]
         self.took_s = answer["took_us"] / 1e6
+        self._hub.ledger.aggregation.observe(self.took_s)
         self.read_seq = max(answer["read"], self.read_seq)
         if flush:
             self.flushed_seq = self.read_seq
@@ -203,6 +233,11 @@ class AggregationService(Service):
         """How many workers had to be replaced."""
         return sum(pool.started_count for pool in self._pools) - len(self._pools)
 
+    def workers(self) -> list[WorkerFigures]:
+        """How each worker is doing; none before the start."""
+        now = self._clock.seconds()
+        return [partition.figures(now) for partition in self._partitions]
+
     def forecasts(self) -> dict[str, Any]:
         """What the forecasts of all tracks were worth, in figures that can be added up."""
         return self.book.forecasts()
@@ -215,7 +250,7 @@ class AggregationService(Service):
         for number in range(self._workers):
             pool = self._pool(number)
             self._pools.append(pool)
-            self._partitions.append(Partition(self._hub, pool, number))
+            self._partitions.append(Partition(self._hub, pool, number, self._clock.seconds()))
             pool.start()
         self._hub.listeners.append(self._points_came)
         Deferred.fromCoroutine(self._tick_safely())
@@ -287,6 +322,9 @@ class AggregationService(Service):
         now, published = self._clock.seconds(), self._hub.rows.published
         if published != self._published:
             self._published, self._came_at = published, now
+        for partition in self._partitions:
+            if partition.read_seq >= published:
+                partition.read_at = now
         idle = now - self._came_at >= _IDLE_S
         asked = [
             self._ask(partition, idle)
@@ -306,7 +344,10 @@ class AggregationService(Service):
         return asked.addErrback(lambda failure: self.log.failure("what a worker said could not be used", failure))
 
     async def _collect(self, partition: Partition, flush: bool) -> None:
+        asked_at, published = self._clock.seconds(), self._hub.rows.published
         items = await partition.aggregate(flush)
+        if partition.read_seq >= published:
+            partition.read_at = asked_at
         self._know_cars()
         told = Told()
         for item in items:
@@ -351,6 +392,7 @@ class AggregationService(Service):
                 started = ended = time.perf_counter()
             step = ended
         self.field_s = took_s
+        self._hub.ledger.field_step.observe(took_s)
 
     def _all_or_grace(self, asked: list[Deferred[None]]) -> Deferred[None]:
         """Fires when all have answered or the grace is over; who is late goes on by itself."""

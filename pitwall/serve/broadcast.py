@@ -17,6 +17,7 @@ from twisted.logger import Logger
 
 from pitwall.hub import Hub
 from pitwall.serve.batch import Batch
+from pitwall.serve.deliveries import DeliveryTimes, Totals
 from pitwall.serve.frames import Frame
 from pitwall.serve.insightlog import InsightLog
 from pitwall.serve.narrowing import Narrowing
@@ -72,6 +73,7 @@ class Broadcaster:
         flushed_at: when it was [s].
         clients: by the order they came, who has ``tell(narrowing)`` and ``fail()``, and its delivery, which has
             ``pump()``.
+        gone: what clients got that have left.
     """
 
     log = Logger()
@@ -93,6 +95,8 @@ class Broadcaster:
         self.batch: Batch | None = None
         self._timers: dict[Stream, IDelayedCall] = {}
         self.clients: dict[Any, Any] = {}
+        self.gone = Totals()
+        self._times = DeliveryTimes(hub.ledger.delivery, hub.last_seq)
         self.flushed_seq = 0
         self.flushed_at = float("-inf")
         self._pending: IDelayedCall | None = None
@@ -107,6 +111,7 @@ class Broadcaster:
 
     def points_came(self, last_seq: int) -> None:
         """Flush at once after a quiet spell, else when the interval is over."""
+        self._times.came(self.hub.newest_at, last_seq)
         if last_seq - self.flushed_seq >= self._urgent:
             self.flush()
         elif self._pending is None:
@@ -122,6 +127,7 @@ class Broadcaster:
         self.flushed_at = self._clock.seconds()
         first, last = max(self.flushed_seq + 1, self.hub.ring.first_seq), self.hub.last_seq
         self.flushed_seq = last
+        arrivals = self._times.take()
         if first > last:
             return
         self.hub.ledger.messages_broadcast += 1
@@ -140,6 +146,7 @@ class Broadcaster:
                 delivery.pump()
             except Exception:
                 client.fail()
+        self._times.delivered(arrivals, self._clock.seconds())
         self.pace.spent(self._cpu_time() - started)
 
     def flush_for(self, epoch: str, seq: int) -> None:

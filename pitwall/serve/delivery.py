@@ -106,6 +106,7 @@ class Delivery:
         self.stream = broadcaster.streams.get(key_of(subscription, packed), broadcaster.flushed_seq)
         self.stream.clients[outlet] = None
         self._next = self.stream.frames.end
+        self._besides = -self._next
         self._seq = self.joined_seq = self.stream.settled
         self._told = self.stream.sent_seq
         self._joined_at = clock.seconds()
@@ -125,6 +126,18 @@ class Delivery:
     def reached(self) -> int:
         """The last point that was accounted for."""
         return self._seq
+
+    @property
+    def messages(self) -> int:
+        """Messages of telemetry written to it; its place in the log counts those that it took from there."""
+        return self._next + self._besides
+
+    @property
+    def state(self) -> str:
+        """Which of the three ways it is in."""
+        if self.fidelity.reduced:
+            return "reduced"
+        return "live" if self._behind_since is None else "behind"
 
     @property
     def told(self) -> int:
@@ -276,6 +289,7 @@ class Delivery:
 
     def _go_live(self, index: int) -> None:
         """Go on in the log of its stream."""
+        self._besides += self._next - index
         self._next = index
         self._behind_since = None
         self._live = True
@@ -293,6 +307,7 @@ class Delivery:
                     self._reduce()
                 return
             self._next += 1
+            self._besides -= 1
             self._send(frame, now)
 
     def _catch_up(self) -> None:
@@ -423,6 +438,7 @@ class Delivery:
 
     def _send(self, frame: Frame, now: float, ping: bool = False) -> None:
         self._drop_to(frame.prev)
+        self._besides += 1
         self.delivered += frame.points
         self.conflated += frame.conflated
         self.filtered += max(frame.seq - self._seq, 0) - frame.points - frame.conflated

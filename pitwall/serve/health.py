@@ -44,6 +44,7 @@ class Health:
         buckets: what is read from S3, one or none; a failing one does not make the server unwell.
         pending: rows by door that are not in a point yet.
         lag: how late the reactor is [ms].
+        running: whether the server runs; not any more once it has been told to end.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Health:
         buckets: Sequence[Any] = (),
         pending: Callable[[], dict[str, int]] = dict,
         lag: Callable[[], dict[str, float]] = dict,
+        running: Callable[[], bool] = lambda: True,
     ) -> None:
         self._hub = hub
         self._broadcaster = broadcaster
@@ -67,11 +69,18 @@ class Health:
         self._buckets = buckets
         self._pending = pending
         self._lag = lag
+        self._running = running
         self.rate = RateMeter()
 
     def sample(self, now: float) -> None:
         """To be called once a second."""
         self.rate.sample(now, self._hub.ledger.points_accepted)
+
+    def ready(self) -> tuple[bool, dict[str, bool]]:
+        """Whether the server is to be sent anything, and the answer of ``GET /api/ready``."""
+        doors, workers = all(door.open for door in self._doors), bool(self._aggregation.warm)
+        ready = doors and workers and self._running()
+        return ready, {"ok": ready, "doors": doors, "workers": workers}
 
     def answer(self, now: float) -> tuple[bool, dict[str, Any]]:
         """Whether the doors are open and the workers warm, and the whole answer; ``now`` is in s since 1970."""

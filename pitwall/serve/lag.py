@@ -8,6 +8,8 @@ from typing import Any
 from twisted.application.service import Service
 from twisted.internet.interfaces import IDelayedCall
 
+from pitwall.histogram import Histogram
+
 #: From one look to the next [s]; what holds the reactor for longer is seen in full.
 EVERY_S = 0.05
 #: Looks kept: five minutes.
@@ -20,10 +22,14 @@ class ReactorLag(Service):
 
     Args:
         clock: the reactor.
+
+    Attributes:
+        histogram: of every look since the start.
     """
 
     def __init__(self, clock: Any) -> None:
         self._clock = clock
+        self.histogram = Histogram()
         self._late_s: deque[float] = deque(maxlen=_KEPT)
         self._call: IDelayedCall | None = None
 
@@ -50,5 +56,7 @@ class ReactorLag(Service):
         self._call = self._clock.callLater(EVERY_S, self._look)
 
     def _look(self) -> None:
-        self._late_s.append(max(self._clock.seconds() - self._due, 0.0))
+        late_s = max(self._clock.seconds() - self._due, 0.0)
+        self._late_s.append(late_s)
+        self.histogram.observe(late_s)
         self._again()

@@ -27,6 +27,8 @@ from pitwall.contract.server import (
     IndexAnswer,
     IngestAnswer,
     LedgerAnswer,
+    LiveAnswer,
+    ReadyAnswer,
     RecentAnswer,
 )
 from pitwall.contract.update import GapsAnswer
@@ -36,6 +38,8 @@ VERSION: Final = "3.1.0"
 JSON: Final = "application/json"
 CSV: Final = "text/csv"
 LINES: Final = "application/x-ndjson"
+PLAIN: Final = "text/plain"
+OPEN_METRICS: Final = "application/openmetrics-text"
 #: The browser client, and the types of it.
 CLIENT_FILES: Final = {
     "pitwall-client.js": b"text/javascript; charset=utf-8",
@@ -100,6 +104,9 @@ _EXAMPLES: Final[Mapping[str, Any]] = {
 OPERATIONS: Final[Mapping[str, Operation]] = {
     "index": Operation({200: {JSON: IndexAnswer}}),
     "health": Operation({200: {JSON: HealthAnswer}, 503: {JSON: HealthAnswer}}),
+    "live": Operation({200: {JSON: LiveAnswer}}),
+    "ready": Operation({200: {JSON: ReadyAnswer}, 503: {JSON: ReadyAnswer}}),
+    "metrics": Operation({200: {PLAIN: _TEXT, OPEN_METRICS: _TEXT}, 404: {JSON: ErrorAnswer}}),
     "ledger": Operation({200: {JSON: LedgerAnswer}}),
     "recent": Operation(
         {200: {JSON: RecentAnswer}},

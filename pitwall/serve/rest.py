@@ -24,7 +24,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from pitwall import __version__
 from pitwall.contract import asyncapi
-from pitwall.contract.server import IndexAnswer
+from pitwall.contract.server import IndexAnswer, LiveAnswer
 from pitwall.hub import Hub
 from pitwall.serve import openapi, tables
 from pitwall.serve.openapi import CLIENT_FILES, COUNT
@@ -49,6 +49,8 @@ class RestAPI:
         race: the tables of laps, gaps, insights and forecasts; None where no race is computed.
         ledger: gives the answer of ``/api/ledger``.
         ws_path: where the WebSocket is.
+        ready: gives the answer of ``/api/ready`` and whether it is so.
+        metrics: gives the answer of ``/metrics`` to a request; None where another port has it.
     """
 
     app = Klein()
@@ -64,8 +66,12 @@ class RestAPI:
         race: RaceTables | None = None,
         ledger: Callable[[], dict[str, Any]] = dict,
         ws_path: str = "/ws/realtime",
+        ready: Callable[[], tuple[bool, dict[str, bool]]] = lambda: (True, {"ok": True}),
+        metrics: Callable[[Any], bytes] | None = None,
     ) -> None:
         self._ws_path = ws_path
+        self._ready = ready
+        self._metrics = metrics
         self._ledger = ledger
         self._race = NoRace() if race is None else race
         self._seconds = seconds
@@ -90,7 +96,7 @@ class RestAPI:
     @app.route("/", methods=["GET"])
     def index(self, request: Any) -> bytes:
         """What this server is and where to look."""
-        paths = ["/api/health", "/api/recent/100", "/api/cars", "/api/ingest"]
+        paths = ["/api/health", "/api/live", "/api/ready", "/api/recent/100", "/api/cars", "/api/ingest"]
         paths += ["/api/laps", "/api/gaps", "/api/insights", "/api/score", "/api/ledger"]
         paths += ["/api/openapi.json", "/api/asyncapi.json"]
         return json.encode(IndexAnswer(True, "pitwall", __version__, paths))
@@ -111,6 +117,25 @@ class RestAPI:
         well, content = self._health()
         request.setResponseCode(200 if well else 503)
         return json.encode(content)
+
+    @app.route("/api/live", methods=["GET"])
+    def live(self, request: Any) -> bytes:
+        """That the event loop turns."""
+        return json.encode(LiveAnswer(True))
+
+    @app.route("/api/ready", methods=["GET"])
+    def ready(self, request: Any) -> bytes:
+        """Whether the doors are open and the workers up, and the server has not been told to end."""
+        ready, content = self._ready()
+        request.setResponseCode(200 if ready else 503)
+        return json.encode(content)
+
+    @app.route("/metrics", methods=["GET"])
+    def metrics(self, request: Any) -> bytes:
+        """The server's figures for Prometheus, unless METRICS_PORT gives them a port of their own."""
+        if self._metrics is None:
+            raise NotFound
+        return self._metrics(request)
 
     @app.route("/api/ledger", methods=["GET"])
     def ledger(self, request: Any) -> bytes:
@@ -238,12 +263,16 @@ class Root(Resource):
         api: the REST resources.
         ws_path: where the WebSocket is.
         websocket: the resource behind it.
+        running: whether the server runs; when it ends, it takes neither points nor clients any more.
     """
 
     isLeaf = True
 
-    def __init__(self, api: RestAPI, ws_path: str, websocket: Resource) -> None:
+    def __init__(
+        self, api: RestAPI, ws_path: str, websocket: Resource, running: Callable[[], bool] = lambda: True
+    ) -> None:
         super().__init__()
+        self._running = running
         self._api = api
         self._klein = api.app.resource()
         self._ws_path = ws_path.encode()
@@ -260,6 +289,9 @@ class Root(Resource):
         if not _routable(request):
             request.setResponseCode(400)
             return error_body("wanted a path from / on and one Host header, both in UTF-8")
+        if (request.method == b"POST" or request.path == self._ws_path) and not self._running():
+            request.setResponseCode(503)
+            return error_body("the server is going away")
         if request.path == self._ws_path:
             return self._websocket.render(request)
         try:

@@ -11,6 +11,7 @@ with 4009 when the client has not read a byte for ``stall_s``.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -232,8 +233,10 @@ class TelemetryClient(WebSocketServerProtocol):
 
     def end(self, code: int, reason: str) -> None:
         """Close; Autobahn cuts the connection if the client does not answer in time."""
-        if code == GOING_AWAY and self._joined:
-            self.delivery.tell_waiting()
+        if self._joined:
+            self.factory.ended[code] += 1
+            if code == GOING_AWAY:
+                self.delivery.tell_waiting()
         self.sendCloseFrame(code=code, reasonUtf8=reason.encode(), isReply=False)
 
     def fail(self) -> None:
@@ -322,6 +325,7 @@ class TelemetryClient(WebSocketServerProtocol):
             self._joined = False
             self.factory.broadcaster.clients.pop(self, None)
             self.delivery.leave()
+            self.factory.broadcaster.gone.add(self.delivery)
 
 
 class TelemetryFactory(WebSocketServerFactory):
@@ -345,6 +349,8 @@ class TelemetryFactory(WebSocketServerFactory):
         self.broadcaster = broadcaster
         #: Clients that have come so far.
         self.joined = 0
+        #: Those that were closed by this side, by code.
+        self.ended: Counter[int] = Counter()
         self.max_buffer = max_buffer
         self.stall_s = stall_s
         self.setProtocolOptions(

@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.error import ConnectionRefusedError as Refused
 from twisted.internet.protocol import Factory, Protocol
+from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
 from pitwall.listen import AdoptedPortService, ListenError, bind_tcp, bind_udp, raise_descriptor_limit
@@ -51,6 +52,13 @@ class BindTests(TestCase):
                 self.said(bind_tcp, host, port),
                 f"PORT is {port}, and TCP port {port} can't be had: Address already in use",
             )
+
+    def test_other_setting(self) -> None:
+        """A TCP port that another setting asks for is named with that one."""
+        with bind_tcp(HERE, 0) as bound:
+            port = bound.getsockname()[1]
+            said = str(self.assertRaises(ListenError, bind_tcp, HERE, port, "METRICS_PORT"))
+        self.assertEqual(said, f"METRICS_PORT is {port}, and TCP port {port} can't be had: Address already in use")
 
     def test_started_at_once(self) -> None:
         """Of two servers that start in the same moment one has the port, the other says so."""
@@ -197,3 +205,22 @@ class AdoptedPortTests(TestCase):
         with self.assertRaises(Refused):
             await self.ask(port)
         self.assertEqual(bound.fileno(), -1)
+
+    async def test_goodbye(self) -> None:
+        """What is to be done at its end is done before it stops to listen, and it stops also when that fails."""
+        for outcome in (None, Failure(ValueError("a fault"))):
+            bound = bind_tcp(HERE, 0)
+            port = bound.getsockname()[1]
+            done: Deferred[None] = Deferred()
+            service = AdoptedPortService(bound, Factory.forProtocol(Greeting), reactor, [done].pop)
+            service.privilegedStartService()
+            service.startService()
+            ended = service.stopService()
+            self.assertTrue(service.open)
+            self.assertEqual(await self.ask(port), b"hello")
+            done.callback(outcome)
+            await ended
+            self.assertEqual(len(self.flushLoggedErrors(ValueError)), 0 if outcome is None else 1)
+            self.assertFalse(service.open)
+            with self.assertRaises(Refused):
+                await self.ask(port)

@@ -99,7 +99,11 @@ class WrongStartTests(SynchronousTestCase):
 
     def test_busy_ports(self) -> None:
         """So is a TCP or a UDP port that another program has."""
-        for kind, name in ((socket.SOCK_STREAM, "PORT"), (socket.SOCK_DGRAM, "UDP_PORT")):
+        for kind, name in (
+            (socket.SOCK_STREAM, "PORT"),
+            (socket.SOCK_DGRAM, "UDP_PORT"),
+            (socket.SOCK_STREAM, "METRICS_PORT"),
+        ):
             with socket.socket(socket.AF_INET, kind) as other:
                 other.bind(("127.0.0.1", 0))
                 if kind is socket.SOCK_STREAM:

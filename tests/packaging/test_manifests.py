@@ -6,6 +6,7 @@ import yaml  # type: ignore[import-untyped]
 from twisted.trial.unittest import SynchronousTestCase
 
 from pitwall.config import SETTINGS, read_settings
+from pitwall.serve.rest import RestAPI
 from tests.packaging.shipping import ROOT, need, run
 
 MANIFESTS = ROOT / "k8s"
@@ -116,13 +117,21 @@ class PodTests(SynchronousTestCase):
             {"requests": {"cpu", "memory"}, "limits": {"cpu", "memory"}},
         )
 
-    def test_probes_ask_health(self) -> None:
-        """All three probes ask /api/health on the HTTP port."""
-        for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
-            self.assertEqual(self.container[probe]["httpGet"], {"path": "/api/health", "port": "http"})
+    def test_probes(self) -> None:
+        """Whether it is up and ready is asked of /api/ready, whether it lives of /api/live, on the HTTP port."""
+        for probe, path in (("startupProbe", "ready"), ("readinessProbe", "ready"), ("livenessProbe", "live")):
+            self.assertEqual(self.container[probe]["httpGet"], {"path": f"/api/{path}", "port": "http"})
+            self.assertIn(f"/api/{path}", {rule.rule for rule in RestAPI.app.url_map.iter_rules()})
+
+    def test_metrics_port(self) -> None:
+        """The metrics have a port of the container, under its name, that no Service leads to."""
+        env = {variable["name"]: variable["value"] for variable in self.container["env"]}
+        ports = {port["name"]: port["containerPort"] for port in self.container["ports"]}
+        self.assertEqual(read_settings({}, env)["METRICS_PORT"], ports["metrics"])
+        self.assertNotIn("metrics", {port["targetPort"] for port in manifest("service.yaml")["spec"]["ports"]})
 
     def test_a_worker_may_be_replaced(self) -> None:
-        """A worker that hangs costs 5 s: that neither takes the traffic away nor restarts the server."""
-        for probe, seconds in (("readinessProbe", 10), ("livenessProbe", 60)):
+        """Five seconds without a worker do not take the traffic away, nor does a short halt restart the server."""
+        for probe, seconds in (("readinessProbe", 10), ("livenessProbe", 45)):
             patience = self.container[probe]["periodSeconds"] * (self.container[probe]["failureThreshold"] - 1)
             self.assertGreaterEqual(patience, seconds, probe)

@@ -49,7 +49,7 @@ WRONG = (
     *(("LOSS_SECONDS", value, "wanted 0.05 to 60") for value in ("0", "0.01", "61", "-1", "nan", "half")),
     *(
         (name, value, "wanted 1 to 65535")
-        for name in ("PORT", "UDP_PORT")
+        for name in ("PORT", "METRICS_PORT", "UDP_PORT")
         for value in ("0", "70000", "-1", "http", "80.5")
     ),
     *(

@@ -15,6 +15,7 @@ from pitwall.contract.messages import PackedTelemetryUpdate, Subscribe, Telemetr
 from pitwall.importer.audit import Books as LedgerBooks
 from pitwall.importer.audit import equations
 from pitwall.model.channels import ALIASES, CORE, EXTRA
+from pitwall.serve.families import FAMILIES
 from pitwall.wire import instants, laptriggers
 from pitwall.wire.errors import WireError
 from pitwall.wire.live import LiveDecoder
@@ -36,6 +37,15 @@ class DocumentTests(SynchronousTestCase):
         """The README's table has every setting with its default and meaning, and no other."""
         rows = re.findall(r"^\| `([A-Z0-9_]+)` \| (.*) \| (.*) \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
         wanted = [(setting.name, setting.default_text, setting.help) for setting in (*SETTINGS, DEMO)]
+        self.assertEqual(rows, wanted)
+
+    def test_metrics(self) -> None:
+        """The table of metrics has every one with its type, labels and help, and no other."""
+        text = (ROOT / "docs/operations.md").read_text()
+        rows = re.findall(r"^\| `(pitwall_\w+)` \| (\w+) \| (.*) \| (.*) \|$", text, re.MULTILINE)
+        wanted = [
+            (each.name, each.kind, ", ".join(f"`{label}`" for label in each.labels), each.help) for each in FAMILIES
+        ]
         self.assertEqual(rows, wanted)
 
     def test_channels(self) -> None:

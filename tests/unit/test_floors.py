@@ -24,7 +24,7 @@ from twisted.trial.unittest import SynchronousTestCase
 ROOT = Path(__file__).parents[2] / "pitwall"
 FLOORS = {
     **dict.fromkeys(("model", "wire", "race", "sim", "contract"), 0),
-    **dict.fromkeys(("hub", "intake", "cars", "times", "ring", "rows", "ledger", "shared"), 1),
+    **dict.fromkeys(("hub", "intake", "cars", "times", "ring", "rows", "ledger", "histogram", "shared"), 1),
     **dict.fromkeys(("ingest", "serve", "store", "pool", "importer", "client"), 2),
     **dict.fromkeys(("service", "config", "cli", "listen"), 3),
 }

@@ -390,6 +390,36 @@ class ServiceTests(SynchronousTestCase):
         self.tick(10)
         self.assertEqual([command for command, _ in self.pools[0].asked[asked:]].count(Aggregate), 1)
 
+    def test_workers(self) -> None:
+        """Of each worker it is known whether it is up, how often it was replaced, and how far it is behind."""
+        self.publish(*CARS)
+        self.tick()
+        self.assertEqual(self.service.workers(), [(True, 0, 0, 0.0)] * 2)
+        for _ in range(100):
+            self.clock.advance(TICK_S)
+        self.pools[0].slow = True
+        self.publish(*CARS)
+        behind, _ = self.service.workers()
+        self.assertEqual(behind.unread, len(CARS))
+        self.assertLessEqual(behind.lag_s, TICK_S)  # the quiet spell before does not count
+        self.tick()
+        self.tick()
+        behind, other = self.service.workers()
+        self.assertEqual((behind.unread, other.unread, other.lag_s), (len(CARS), 0, 0.0))
+        self.assertAlmostEqual(behind.lag_s, 2 * TICK_S, places=2)
+        waited_s = behind.lag_s
+        self.publish(*CARS)
+        self.pools[0].answer_waiting()
+        behind, _ = self.service.workers()
+        # What it was asked for it has told of; what came since waits no longer than since it was asked.
+        self.assertEqual(behind.unread, len(CARS))
+        self.assertTrue(TICK_S < behind.lag_s < waited_s, behind.lag_s)
+        self.pools[1].replace()
+        self.assertEqual([each[:2] for each in self.service.workers()], [(True, 0), (False, 1)])
+        answers = [command for pool in self.pools for command, _ in pool.asked].count(Aggregate)
+        self.assertEqual(sum(self.hub.ledger.aggregation.counts), answers)
+        self.assertGreater(sum(self.hub.ledger.field_step.counts), 0)
+
     def test_nothing_after_the_end(self) -> None:
         """When the service has ended nothing is told, nor asked, any more."""
         self.publish(*CARS)

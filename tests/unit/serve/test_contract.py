@@ -146,6 +146,8 @@ class RaceTests(SynchronousTestCase):
             self.check(names[message["type"]], message)
         self.assertGreater(len([each for each in got if each["type"] == "insight_update"]), RACE_S / TICK_S - 5)
         self.get("/api/health", "HealthAnswer")
+        self.get("/api/live", "LiveAnswer")
+        self.get("/api/ready", "ReadyAnswer")
         self.get("/api/ledger", "LedgerAnswer")
         self.get("/api/cars", "CarsAnswer")
         self.get("/api/recent/100", "RecentAnswer")

@@ -45,7 +45,16 @@ class HealthTests(SynchronousTestCase):
         self.aggregation = SimpleNamespace(warm=True, took_s=0.0, field_s=0.0, restarts=0, forecasts=dict)
         self.doors = [SimpleNamespace(open=True), SimpleNamespace(open=True)]
         self.udp = SimpleNamespace(kernel_drops=lambda: 7)
-        self.health = Health(self.hub, self.broadcaster, self.aggregation, self.doors, self.udp, demo=False)
+        self.running = True
+        self.health = Health(
+            self.hub,
+            self.broadcaster,
+            self.aggregation,
+            self.doors,
+            self.udp,
+            demo=False,
+            running=lambda: self.running,
+        )
 
     def test_names(self) -> None:
         """The answer has the fields that the front end reads, and the new ones."""
@@ -106,6 +115,16 @@ class HealthTests(SynchronousTestCase):
             "refused": {"udp": {"not_json": 3, "missing_field": 1}, "http": {"not_json": 1}},
         }
         self.assertEqual({name: answer["metrics"][name] for name in expected}, expected)
+
+    def test_ready(self) -> None:
+        """It is ready while all doors are open, all workers up, and it has not been told to end."""
+        self.assertEqual(self.health.ready(), (True, {"ok": True, "doors": True, "workers": True}))
+        self.doors[1].open = False
+        self.assertEqual(self.health.ready(), (False, {"ok": False, "doors": False, "workers": True}))
+        self.doors[1].open, self.aggregation.warm = True, False
+        self.assertEqual(self.health.ready(), (False, {"ok": False, "doors": True, "workers": False}))
+        self.aggregation.warm, self.running = True, False
+        self.assertEqual(self.health.ready(), (False, {"ok": False, "doors": True, "workers": True}))
 
     def test_not_well(self) -> None:
         """It is not well while a door is closed or the workers are not warm, and then still tells its figures."""

@@ -23,5 +23,7 @@ class ReactorLagTests(SynchronousTestCase):
         for _ in range(20):
             clock.advance(EVERY_S + 0.002)
         self.assertEqual(lag.figures()["p99"], 2.0)
+        self.assertEqual(sum(lag.histogram.counts), 120)
+        self.assertAlmostEqual(lag.histogram.sum_s, 0.08 + 20 * 0.002)
         lag.stopService()
         self.assertEqual(clock.getDelayedCalls(), [])

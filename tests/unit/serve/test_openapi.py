@@ -223,6 +223,10 @@ class AnswerTests(OpenAPICase):
         seen = {
             self.check(200, "GET", "/"),
             self.check(200, "GET", "/api/ledger"),
+            self.check(200, "GET", "/api/live"),
+            self.check(200, "GET", "/api/ready"),
+            self.check(200, "GET", "/metrics"),
+            self.check(200, "GET", "/metrics", None, {"Accept": "application/openmetrics-text;version=1.0.0"}),
             self.check(200, "GET", "/api/recent/7"),
             self.check(200, "GET", "/api/recent/0"),
             self.check(400, "GET", "/api/recent/x"),
@@ -258,6 +262,11 @@ class AnswerTests(OpenAPICase):
             self.check(200, "GET", "/api/openapi.json"),
             self.check(200, "GET", "/api/asyncapi.json"),
         }
+        self.server.running = False
+        seen.add(self.check(503, "GET", "/api/ready"))
+        seen.add(self.check(503, "POST", post, A_POINT, JSON))
+        self.server.api._metrics = None  # another port has them
+        seen.add(self.check(404, "GET", "/metrics"))
         told = {
             f"{operation['operationId']} {status}"
             for path in self.document["paths"].values()
@@ -266,4 +275,4 @@ class AnswerTests(OpenAPICase):
         }
         # What else is told: see the tests of the site, of uploads, and of health with real figures.
         site = {f"{endpoint} {status}" for endpoint in OPERATIONS for status in (400, 413)}
-        self.assertEqual(told - seen - site, {"health 200", "health 503", "ingest 409", "ingest 503"})
+        self.assertEqual(told - seen - site, {"health 200", "health 503", "ingest 409"})
