@@ -1,11 +1,12 @@
 """
 Measure PitWall: ``python -m benchmarks [--quick] [scenario …]``, all of them by default.
 
-They are idle, race, udp, fanout, http, long, slow, micro, forecast, sectors, ticks and accuracy.
+They are idle, race, udp, fanout, http, slow, subscribed, throttled, long, micro, forecast, sectors, ticks and
+accuracy.
 Starts servers of its own on loopback ports, one after the other, and prints a table;
 ``accuracy`` prints tables of its own, with what each figure is wanted to be. Figures of
 one run compare with one another; those of two machines, or of two hours on a shared one,
-do not. All of it takes some seven minutes.
+do not. All of it takes some ten minutes.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import platform
 import time
 
 from benchmarks.accuracy import accuracy
+from benchmarks.delivery import subscribed, throttled
 from benchmarks.forecast import forecast
 from benchmarks.longrows import long
 from benchmarks.micro import micro
@@ -26,7 +28,16 @@ from benchmarks.ticks import ticks
 
 def main() -> None:
     """Run what was asked for and print it."""
-    known = {**SCENARIOS, "long": long, "micro": micro, "forecast": forecast, "sectors": sectors, "ticks": ticks}
+    known = {
+        **SCENARIOS,
+        "subscribed": subscribed,
+        "throttled": throttled,
+        "long": long,
+        "micro": micro,
+        "forecast": forecast,
+        "sectors": sectors,
+        "ticks": ticks,
+    }
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     names = [*known, "accuracy"]
     parser.add_argument("scenarios", nargs="*", metavar="scenario", help=f"of {', '.join(names)}; all by default")

@@ -25,6 +25,7 @@ _POINT = (
 _CSV = b"2025-09-06T18:%02d:%02d.%03dZ,road_america,GR86-%03d,%d,%d.5,161.5,0.213,-1.034,-34.5,0.0,6120"
 _BAD = (b"nope", b'{"lap":1}', b'{"track":1}', b"\xff\xfe", b"a,b,c")
 _NUMBERS = re.compile(rb'"seq":(\d+),"prev":(\d+)')
+_CONFLATED = re.compile(rb'"conflated":(\d+)')
 _STAMPS = re.compile(rb'"ts":(\d+)')
 _KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
 #: The clients whose every point is timed; the others only count.
@@ -93,7 +94,7 @@ class Client:
         self.held = self.held.partition(b"\r\n\r\n")[2]
         self.socket.setblocking(False)
         self.timed = timed
-        self.messages = self.points = self.missed = 0
+        self.messages = self.points = self.missed = self.conflated = self.bytes = 0
         self.closed = False
         self._last_seq: int | None = None
         self.latencies_us: list[int] = []
@@ -109,6 +110,7 @@ class Client:
         if not data:
             self.closed = True
             return
+        self.bytes += len(data)
         payloads, self.held = split_frames(self.held + data)
         for opcode, payload in payloads:
             if opcode == 9:
@@ -130,6 +132,8 @@ class Client:
         if self._last_seq is not None:
             self.missed += prev - self._last_seq
         self._last_seq = seq
+        conflated = _CONFLATED.search(payload, 0, 200)
+        self.conflated += int(conflated[1]) if conflated else 0
         if self.timed:
             self.latencies_us += [now - int(stamp) for stamp in _STAMPS.findall(payload)]
 
@@ -159,10 +163,32 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[min(int(share * len(ordered)), len(ordered) - 1)] if ordered else float("nan")
 
 
-def fan(port: int, clients: int, seconds: float, frozen: int, freeze_s: float) -> dict[str, Any]:
+def a_subscription(number: int) -> str:
+    """
+    The query of one of fifty subscriptions.
+
+    Three cars of thirty in ten ways: all of their points, or two channels of them, or ten times a second,
+    or both; and ten rates for the whole field.
+    """
+    kind, group = divmod(number % 50, 10)
+    if kind == 4:
+        return f"?max_hz={group + 1}"
+    cars = ",".join(f"GR86-{car:03}" for car in range(group * 3, group * 3 + 3))
+    return f"?chassis={cars}" + ("&channels=speed_kmh,ts" if kind & 1 else "") + ("&max_hz=10" if kind & 2 else "")
+
+
+def fan(
+    port: int, clients: int, seconds: float, frozen: int, freeze_s: float, subscriptions: bool = False
+) -> dict[str, Any]:
     """Clients that watch; the last ``frozen`` of them stop reading after 5 s, for ``freeze_s``."""
     all_clients = [
-        Client(port, index < _TIMED_CLIENTS, 65_536 if index >= clients - frozen else None) for index in range(clients)
+        Client(
+            port,
+            index < _TIMED_CLIENTS,
+            65_536 if index >= clients - frozen else None,
+            a_subscription(index) if subscriptions else "",
+        )
+        for index in range(clients)
     ]
     healthy, cold = all_clients[: clients - frozen], all_clients[clients - frozen :]
     selector = selectors.DefaultSelector()
@@ -188,9 +214,11 @@ def fan(port: int, clients: int, seconds: float, frozen: int, freeze_s: float) -
     return {
         "messages": sum(client.messages for client in healthy),
         "points_least": min(client.points for client in healthy),
+        "bytes": sum(client.bytes for client in healthy),
         "missed": sum(client.missed for client in healthy),
         "closed": sum(client.closed for client in healthy),
         "frozen_missed": sum(client.missed for client in cold),
+        "frozen_conflated": sum(client.conflated for client in cold),
         "frozen_closed": sum(client.closed for client in cold),
         "p50_ms": percentile(latencies, 0.5) / 1000,
         "p99_ms": percentile(latencies, 0.99) / 1000,
@@ -238,13 +266,14 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--clients", type=int, default=20)
     parser.add_argument("--frozen", type=int, default=0)
     parser.add_argument("--freeze-s", type=float, default=0)
+    parser.add_argument("--subscriptions", action="store_true")
     parser.add_argument("--batch", type=int, default=1000)
     parser.add_argument("--connections", type=int, default=4)
     given = parser.parse_args(arguments)
     if given.kind == "udp":
         result = send_udp(given.port, given.rate, given.seconds, given.form, given.bad_share)
     elif given.kind == "fan":
-        result = fan(given.port, given.clients, given.seconds, given.frozen, given.freeze_s)
+        result = fan(given.port, given.clients, given.seconds, given.frozen, given.freeze_s, given.subscriptions)
     else:
         result = post_http(given.port, given.batch, given.connections, given.seconds)
     print(json.dumps(result), flush=True)

@@ -14,30 +14,39 @@ from benchmarks.server import BenchServer, serving
 Figures = dict[str, float]
 
 
-def _start(*arguments: Any) -> subprocess.Popen[str]:
+def start(*arguments: Any) -> subprocess.Popen[str]:
+    """Begin a load."""
     command = [sys.executable, "-m", "benchmarks.load", *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
-def _result(load: subprocess.Popen[str]) -> Any:
+def result_of(load: subprocess.Popen[str]) -> Any:
+    """What a load came to, when it has ended."""
     output, _ = load.communicate(timeout=300)
     return json.loads(output.splitlines()[-1])
 
 
-def _watched(
-    server: BenchServer, seconds: float, clients: int, rate: float, *udp: Any, **frozen: float
+def watched(
+    server: BenchServer,
+    seconds: float,
+    clients: int,
+    rate: float,
+    *udp: Any,
+    fan: tuple[Any, ...] = (),
+    **frozen: float,
 ) -> tuple[Figures, Any]:
     """Send by UDP while clients watch; the cost of the main process, and what the clients saw."""
     options = [option for name, value in frozen.items() for option in (f"--{name.replace('_', '-')}", value)]
+    options += fan
     watch = None
     if clients:
-        watch = _start(
+        watch = start(
             "fan", "--port", server.port, "--clients", clients, "--seconds", seconds + 3 + clients / 500, *options
         )
         assert watch.stdout is not None
         watch.stdout.readline()
     before, workers_before = server.cpu_s(), server.workers_cpu_s()
-    sent = _result(_start("udp", "--port", server.udp_port, "--rate", rate, "--seconds", seconds, *udp))
+    sent = result_of(start("udp", "--port", server.udp_port, "--rate", rate, "--seconds", seconds, *udp))
     server.wait_quiet()
     cost, workers = server.cpu_s() - before, server.workers_cpu_s() - workers_before
     accepted = server.health()["metrics"]["messagesReceived"]
@@ -49,7 +58,7 @@ def _watched(
         "workers, cores": workers / sent["seconds"],
         "main, µs a point": cost / sent["points"] * 1e6,
     }
-    seen = None if watch is None else _result(watch)
+    seen = None if watch is None else result_of(watch)
     if seen is not None:
         figures |= {
             "missed by clients": seen["missed"],
@@ -73,7 +82,7 @@ def idle(quick: bool) -> dict[str, Figures]:
 def race(quick: bool) -> dict[str, Figures]:
     """A thousand points a second in single datagrams, twenty screens."""
     with serving() as server:
-        return {"1,000 points/s, 20 clients": _watched(server, 5 if quick else 15, 20, 1000)[0]}
+        return {"1,000 points/s, 20 clients": watched(server, 5 if quick else 15, 20, 1000)[0]}
 
 
 def udp(quick: bool) -> dict[str, Figures]:
@@ -88,9 +97,9 @@ def udp(quick: bool) -> dict[str, Figures]:
     found = {}
     for name, (rate, options) in forms.items():
         with serving() as server:
-            found[name] = _watched(server, seconds, 0 if "CSV" in name else 1, rate, *options)[0]
+            found[name] = watched(server, seconds, 0 if "CSV" in name else 1, rate, *options)[0]
     with serving() as server:
-        found["as fast as one sender can"] = _watched(server, seconds, 0, 0)[0]
+        found["as fast as one sender can"] = watched(server, seconds, 0, 0)[0]
     return found
 
 
@@ -99,7 +108,7 @@ def fanout(quick: bool) -> dict[str, Figures]:
     found = {}
     for clients in (50, 500) if quick else (50, 500, 2000):
         with serving() as server:
-            found[f"1,000 points/s, {clients} clients"] = _watched(server, 3 if quick else 8, clients, 1000)[0]
+            found[f"1,000 points/s, {clients} clients"] = watched(server, 3 if quick else 8, clients, 1000)[0]
     return found
 
 
@@ -110,7 +119,7 @@ def http(quick: bool) -> dict[str, Figures]:
         with serving() as server:
             before = server.cpu_s()
             options = ("--batch", batch, "--connections", connections, "--seconds", 2 if quick else 5)
-            posted = _result(_start("http", "--port", server.port, *options))
+            posted = result_of(start("http", "--port", server.port, *options))
             server.wait_quiet()
             cost = server.cpu_s() - before
         found[f"posts of {batch:,}"] = {
@@ -127,17 +136,19 @@ def slow(quick: bool) -> dict[str, Figures]:
     freeze_s = 10.0 if quick else 60.0
     with serving() as server:
         # What the ring takes is not what the frozen clients take: let it fill up first.
-        _watched(server, 5, 0, 5000)
+        watched(server, 5, 0, 5000)
         before = server.tree_rss_mb()
-        figures, seen = _watched(server, freeze_s + 8, 50, 1000, frozen=10, freeze_s=freeze_s)
+        figures, seen = watched(server, freeze_s + 8, 50, 1000, frozen=10, freeze_s=freeze_s)
         return {
             f"10 of 50 clients frozen for {freeze_s:g} s": {
                 "growth, MB": server.tree_rss_mb() - before,
                 "missed by the others": figures["missed by clients"],
                 "p99 ms of the others": figures["p99 ms"],
                 "missed by the frozen": seen["frozen_missed"],
+                "conflated for the frozen": seen["frozen_conflated"],
                 "frozen ones closed": seen["frozen_closed"],
                 "counted as skipped": server.health()["metrics"]["clientPointsSkipped"],
+                "counted as conflated": server.health()["metrics"]["clientPointsConflated"],
             }
         }
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from benchmarks.load import Client, percentile, split_frames
@@ -76,10 +75,12 @@ class Screen:
         return [(now - stamp) / 1e6 for stamp in self.newest.values()]
 
 
-def watch(port: int, rate: int, seconds: float, after: float) -> dict[str, Any]:
-    """Read slowly, then quickly."""
+def watch(
+    port: int, rate: int, seconds: float, after: float, ready: Callable[[], None] = lambda: None
+) -> dict[str, Any]:
+    """Read slowly, then quickly; ``ready`` is called when it is connected."""
     screen = Screen(port)
-    print(json.dumps({"ready": 1}), flush=True)
+    ready()
     began = time.monotonic()
     ages: list[float] = []
     taken = 0
@@ -124,7 +125,8 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--after", type=float, default=10)
     given = parser.parse_args(arguments)
-    print(json.dumps(watch(given.port, given.rate, given.seconds, given.after)), flush=True)
+    seen = watch(given.port, given.rate, given.seconds, given.after, lambda: print("{}", flush=True))
+    print(json.dumps(seen), flush=True)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from pitwall import __version__
@@ -23,6 +23,8 @@ MOST_BATCH = 64 << 20
 MOST_RETRY_S = 86400
 #: The longest name of a track or a car, as in a point [characters].
 MOST_NAME = 64
+#: How often telemetry may be asked for [1/s].
+LEAST_HZ, MOST_HZ = 0.1, 100.0
 
 
 class Command(NamedTuple):
@@ -185,8 +187,11 @@ def tail_options(parser: argparse.ArgumentParser) -> None:
         metavar="URL",
         help="the WebSocket, or the server; default: %(default)s",
     )
-    parser.add_argument("--chassis", type=_name, action="append", metavar="C", help="only this car; more than once")
-    parser.add_argument("--track", type=_name, metavar="T", help="only cars on this track")
+    several: Any = {"type": _names, "action": "extend"}
+    parser.add_argument("--chassis", metavar="C,…", help="only these cars; more than once", **several)
+    parser.add_argument("--track", metavar="T,…", help="only cars on these tracks; more than once", **several)
+    parser.add_argument("--channels", metavar="CH,…", help="only these channels of a point; more than once", **several)
+    parser.add_argument("--max-hz", type=_rate, metavar="HZ", help="so often at most, the newest point of each car")
     parser.add_argument("--json", action="store_true", help="a JSON object a line")
     parser.add_argument("--insights", action="store_true", help="what is said of the race as well")
     parser.add_argument("--snapshot", action="store_true", help="begin with the newest point of each car")
@@ -227,6 +232,20 @@ def _name(text: str) -> str:
     if not text.isprintable() or not text.strip() or len(text) > MOST_NAME:
         raise argparse.ArgumentTypeError(f"{text[:MOST_NAME]!a}, wanted a name of at most {MOST_NAME} characters")
     return text.strip()
+
+
+def _names(text: str) -> list[str]:
+    return list(map(_name, text.split(",")))
+
+
+def _rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = -1.0
+    if not LEAST_HZ <= rate <= MOST_HZ:
+        raise argparse.ArgumentTypeError(f"{text!a}, wanted {LEAST_HZ:g} to {MOST_HZ:g}")
+    return rate
 
 
 def _batch_bytes(text: str) -> int:

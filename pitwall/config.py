@@ -168,6 +168,7 @@ SETTINGS = (
     Setting("WS_STALL_SECONDS", 30, _number(1, 3600), "time without progress before a client is closed [s]"),
     Setting("WS_DEFLATE", False, _switch, "on: compress for clients that offer it", "off"),
     Setting("MAX_CONNECTIONS", 5000, _whole(1, 1_000_000), "WebSocket clients at a time"),
+    Setting("MAX_SUBSCRIPTIONS", 100, _whole(1, 10_000), "different subscriptions of theirs at a time"),
     Setting("ALLOWED_ORIGINS", (), _origins, "pages that may connect, by commas", "same host, localhost, 127.0.0.1"),
     Setting("MAX_BODY", 8 << 20, _whole(1024, 1 << 30), "largest HTTP body [bytes]"),
     Setting("MAX_INFLATED", 64 << 20, _whole(1024, 1 << 34), "largest text of lines in a gzip body, unpacked [bytes]"),

@@ -31,6 +31,8 @@ class Ledger:
         self.messages_broadcast = 0
         #: Points that clients which were behind did not get, summed over clients.
         self.points_skipped = 0
+        #: Points that such clients have in the ranges of others alone, summed over clients.
+        self.points_conflated = 0
         #: Rows overwritten before a worker had read them.
         self.aggregation_missed = 0
         #: Insight messages.

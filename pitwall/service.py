@@ -85,7 +85,12 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
 
     origins = OriginPolicy(settings["ALLOWED_ORIGINS"])
 
-    broadcaster = Broadcaster(hub, reactor, Pace(settings["FLUSH_MS"] / 1000, settings["FLUSH_SHARE"]))
+    broadcaster = Broadcaster(
+        hub,
+        reactor,
+        Pace(settings["FLUSH_MS"] / 1000, settings["FLUSH_SHARE"]),
+        most_streams=settings["MAX_SUBSCRIPTIONS"],
+    )
     screens = TelemetryFactory(
         broadcaster, reactor, settings["MAX_WS_BUFFER"], settings["WS_STALL_SECONDS"], settings["WS_DEFLATE"]
     )

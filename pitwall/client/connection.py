@@ -13,7 +13,8 @@ import json
 import ssl
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -21,8 +22,10 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
+from pitwall.client import packed
 from pitwall.client.backoff import Backoff
 from pitwall.client.stream import Counters, Message, Position, Stream
+from pitwall.client.subscription import Subscribing, Subscription
 
 DEFAULT_URL = "ws://localhost:8081/ws/realtime"
 
@@ -55,9 +58,16 @@ class PitWallClient:
         since: where to begin, such as the position of a message seen by an earlier client; by default now.
         snapshot: whether to begin with a ``snapshot``, the newest point of each car.
         resume: whether to get after a break what was missed; else it goes on with what is newest, and says the gap.
+        subscribe: what to ask for, on every connection; by default for nothing, which gets every point and insight.
+        encoding: ``msgpack`` is half the bytes of ``json`` on the way, and needs the package of that name. Messages
+            have the same content; a ``meta_time`` is then always in UTC.
         backoff: the pauses between tries.
         tell: is told in a sentence when a connection is lost or can't be had, and when there is one again.
         options: for ``websockets.connect``, such as ``additional_headers``, ``ssl`` or ``ping_interval``.
+
+    Raises:
+        ClientError: the package for the encoding is missing.
+        ValueError: the URL, the subscription or the encoding is none.
 
     Attributes:
         position: where the stream is after the last message that was handed out.
@@ -70,6 +80,8 @@ class PitWallClient:
         since: Position | None = None,
         snapshot: bool = False,
         resume: bool = True,
+        subscribe: Subscription | None = None,
+        encoding: str = "json",
         backoff: Backoff | None = None,
         tell: Callable[[str], object] | None = None,
         **options: Any,
@@ -77,9 +89,13 @@ class PitWallClient:
         self.position = since
         self._url = websocket_url(url)
         self._stream = Stream(since, resume, snapshot)
+        self._subscribing = Subscribing(None if subscribe is None else subscribe.checked())
         self._backoff = Backoff() if backoff is None else backoff
         self._tell = (lambda _: None) if tell is None else tell
         self._options = {"max_size": None, **options}
+        self._unpack = _unpacker(encoding)
+        if self._unpack is not None:
+            self._options["subprotocols"] = [packed.SUBPROTOCOL]
         self._connection: ClientConnection | None = None
         self._connected_at = 0.0
         self._not_before = 0.0
@@ -128,12 +144,32 @@ class PitWallClient:
                 await self._connect()
                 continue
             try:
-                text = await self._connection.recv()
+                await self._say(self._connection)
+                payload = await self._connection.recv()
             except ConnectionClosed as error:
                 self._lost(error)
                 continue
-            self._ready.extend(self._stream.take(_parsed(text)))
+            messages = self._stream.take(self._parsed(payload))
+            for message in messages:
+                self._subscribing.answered(message.content)
+            self._ready.extend(messages)
         return None
+
+    async def subscribe(self, subscription: Subscription) -> None:
+        """
+        Ask for something else from now on, on further connections too; it replaces all that was asked for before.
+
+        The answer is handed out among the messages: ``subscribed``, after which the new one holds, or ``error``
+        with the ``request`` ``subscribe``, after which the last one goes on to hold.
+
+        Raises:
+            ValueError: it is none.
+        """
+        self._subscribing.wanted = subscription.checked()
+        if self._connection is not None:
+            # Whoever receives will see that it is closed; the next connection asks for it.
+            with suppress(ConnectionClosed):
+                await self._say(self._connection)
 
     async def close(self) -> None:
         """End the stream; whoever waits for a message gets none."""
@@ -149,8 +185,11 @@ class PitWallClient:
                 pass
             else:
                 return
+        query, about = self._stream.query(), self._subscribing.connecting()
+        # A subscription is in place of all that the URL asks for.
+        url = with_query(self._url, {**query, **about}, Subscription._fields if about else ())
         try:
-            connection = await connect(_with_query(self._url, self._stream.query()), **self._options)
+            connection = await connect(url, **self._options)
         except InvalidStatus as error:
             status = error.response.status_code
             if 400 <= status < 500 and status not in _WORTH_A_TRY:
@@ -171,6 +210,22 @@ class PitWallClient:
         if self._in_trouble:
             self._in_trouble = False
             self._tell(f"connected to {self._url}")
+
+    async def _say(self, connection: ClientConnection) -> None:
+        """Ask for what is wanted, if this connection has not yet; cancelled halfway, it is asked for again."""
+        wanted = self._subscribing.unsaid
+        if wanted is not None:
+            await connection.send(wanted.message())
+            self._subscribing.said(wanted)
+
+    def _parsed(self, payload: str | bytes) -> Any:
+        """A message by its form: a server that knows no other than JSON does not choose the subprotocol."""
+        if isinstance(payload, bytes) and self._unpack is not None:
+            return self._unpack(payload)
+        try:
+            return json.loads(payload)
+        except ValueError:
+            return None  # which the stream takes for no message, and says so
 
     def _lost(self, error: ConnectionClosed) -> None:
         self._connection = None
@@ -207,17 +262,26 @@ def websocket_url(url: str) -> str:
     return urlunsplit((_SCHEMES[parts.scheme], parts.netloc, path, parts.query, ""))
 
 
-def _with_query(url: str, query: dict[str, str]) -> str:
+def with_query(url: str, query: Mapping[str, str], replaced: Collection[str] = ()) -> str:
+    """The URL with these parameters, in place of its own of the same names and of those that are replaced."""
     parts = urlsplit(url)
-    asked = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name not in query]
-    return urlunsplit(parts._replace(query=urlencode([*asked, *query.items()], safe=":")))
+    asked = [
+        (name, value)
+        for name, value in parse_qsl(parts.query, keep_blank_values=True)
+        if name not in query and name not in replaced
+    ]
+    return urlunsplit(parts._replace(query=urlencode([*asked, *query.items()], safe=":,")))
 
 
-def _parsed(text: str | bytes) -> Any:
+def _unpacker(encoding: str) -> Callable[[bytes], Any] | None:
+    if encoding == "json":
+        return None
+    if encoding != "msgpack":
+        raise ValueError(f"encoding is {encoding!a}, wanted json or msgpack")
     try:
-        return json.loads(text)
-    except ValueError:
-        return None  # which the stream takes for no message, and says so
+        return packed.unpacker()
+    except ModuleNotFoundError as error:
+        raise ClientError("the encoding msgpack needs the package msgpack: pip install 'pitwall[client]'") from error
 
 
 def _reason(body: bytes | bytearray | None) -> str:

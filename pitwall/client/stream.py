@@ -13,6 +13,11 @@ After a restart of the server (another epoch) it answers the position with a gap
 unknown length and goes on live. The points since its start are in its ring though,
 so the client asks for them: it connects once more, from point 0 of the new epoch.
 
+A subscription leaves points out: then a message has fewer points than numbers, and
+nothing is lost by that. Where the numbers go on is said by ``subscribed``, and after a
+break by ``resumed``. That may be before the last number that was seen, for the server
+thins several points to one message; a message of which all numbers were seen is left out.
+
 A server that does not know these questions just sends what is live. That works too;
 what is missing then shows by ``prev`` and ``epoch``, and is told as a ``gap`` likewise.
 ``pitwall/serve/static/pitwall-client.js`` is the same in JavaScript.
@@ -50,7 +55,8 @@ class Message:
     A message of the stream.
 
     Attributes:
-        type: telemetry_update, insight_update, gap, resumed, snapshot, or what a later server may send.
+        type: telemetry_update, insight_update, gap, resumed, snapshot, subscribed, quality, error, or what a later
+            server may send.
         content: the message itself.
         recovered: whether all is there between the message before and this one. It is False of a gap, of the
             first telemetry_update after one, of an insight_update before which others are missing, and of
@@ -80,6 +86,7 @@ class Counters:
         points: those of telemetry_update.
         points_lost: those that are known to be missing.
         points_repeated: those that came again and were left out.
+        points_conflated: those that others stand for, in messages that are thinned.
         gaps: how often points were missing.
         unknown_gaps: those of the gaps of which nobody knows how many points they are.
         insights: messages of insight_update.
@@ -90,6 +97,7 @@ class Counters:
     points: int = 0
     points_lost: int = 0
     points_repeated: int = 0
+    points_conflated: int = 0
     gaps: int = 0
     unknown_gaps: int = 0
     insights: int = 0
@@ -115,10 +123,12 @@ class Stream:
     counters: Counters = field(default_factory=Counters)
     again: bool = False
     _complete: bool = True
+    _joining: bool = False
 
     def query(self) -> dict[str, str]:
         """What to ask the server for; to be asked before each connection."""
         self.again = False
+        self._joining = True
         if self.position is None or not self.resume:
             return {"snapshot": "1"}
         query = {"since": f"{self.position.epoch}:{self.position.seq}"}
@@ -147,14 +157,26 @@ class Stream:
         epoch, seq = content["epoch"], content["seq"]
         found = self._catch_up(epoch, seq, "not_resumed")
         self.position = Position(epoch, seq, content["insight_seq"])
-        self._complete = True
+        self._complete, self._joining = True, False
         return [*found, self._message(content)] if self.snapshot else found
 
     def _resumed(self, content: dict[str, Any]) -> list[Message]:
-        position = self.position
-        if position is not None and position.epoch == content["epoch"] and position.insight_seq is None:
-            self.position = position._replace(insight_seq=content["insight_seq"])
-        return [self._message(content, bool(content["recovered"]))]
+        position, recovered = self.position, bool(content["recovered"])
+        self._joining = False
+        if position is not None and position.epoch == content["epoch"]:
+            if position.insight_seq is None:
+                position = position._replace(insight_seq=content["insight_seq"])
+            if recovered:  # nothing that is wanted lies between
+                position = position._replace(seq=max(position.seq, content["seq"]))
+            self.position = position
+        return [self._message(content, recovered)]
+
+    def _subscribed(self, content: dict[str, Any]) -> list[Message]:
+        position, seq = self.position, int(content["seq"])
+        # Before the server has said what it makes of our position, this is not where we are.
+        if position is not None and position.epoch == content["epoch"] and not self._joining:
+            self.position = position._replace(seq=seq)
+        return [self._message(content)]
 
     def _gap(self, content: dict[str, Any]) -> list[Message]:
         position, epoch, points = self.position, content["epoch"], content["points"]
@@ -171,15 +193,19 @@ class Stream:
         found = self._catch_up(epoch, prev, "skipped")
         position = self.position or Position(epoch, prev)
         repeated = position.seq - prev
+        if repeated > 0 and seq <= position.seq:
+            self.counters.points_repeated += len(data)
+            return found
         # A message of fewer points than numbers has left some out on purpose; which of them are known can't be told.
         if repeated > 0 and len(data) == seq - prev:
-            self.counters.points_repeated += min(repeated, len(data))
-            if repeated >= len(data):
-                return found
-            data = data[repeated:]
-            content = {**content, "prev": position.seq, "data": data}
+            self.counters.points_repeated += repeated
+            content = {**content, "prev": position.seq}
+            for name in content.keys() & {"data", "counts", "ranges"}:
+                content[name] = content[name][repeated:]
+            data = content["data"]
         self.position = position._replace(seq=max(seq, position.seq))
         self.counters.points += len(data)
+        self.counters.points_conflated += content.get("conflated", 0)
         complete, self._complete = self._complete, True
         return [*found, self._message(content, complete)]
 
@@ -229,6 +255,7 @@ class Stream:
 _BY_TYPE: dict[str, Callable[[Stream, dict[str, Any]], list[Message]]] = {
     "snapshot": Stream._snapshot,
     "resumed": Stream._resumed,
+    "subscribed": Stream._subscribed,
     "gap": Stream._gap,
     "telemetry_update": Stream._telemetry,
     "insight_update": Stream._insight,

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from pitwall.client.connection import ClientError, PitWallClient
 from pitwall.client.stream import Message, StreamError
+from pitwall.client.subscription import Subscription
 
 
 class Column(NamedTuple):
@@ -54,10 +55,10 @@ _WHY = {
 
 
 class Wanted(NamedTuple):
-    """Which cars are of interest; all of them where nothing is said."""
+    """Which cars are of interest, all of them where nothing is said; a server may send others that can't choose."""
 
     chassis: frozenset[str]
-    track: str | None
+    tracks: frozenset[str]
 
     def of(self, items: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         """The points, or the insights, of these cars."""
@@ -65,7 +66,7 @@ class Wanted(NamedTuple):
             item
             for item in items
             if (not self.chassis or item.get("chassis") in self.chassis)
-            and (self.track is None or item.get("track") == self.track)
+            and (not self.tracks or item.get("track") in self.tracks)
         ]
 
 
@@ -110,6 +111,22 @@ def gap_sentence(gap: Mapping[str, Any]) -> str:
     return f"{points} missing, {gap['first']} to {gap['last']}: {why}"
 
 
+def quality_sentence(quality: Mapping[str, Any]) -> str:
+    """What the server says of how much it sends, as a sentence."""
+    if quality["level"] == "full":
+        return f"every point again; {quality['conflated']} points were left out for newer ones of their cars"
+    return "this client is too slow for every point: the newest of each car follow"
+
+
+def subscription(arguments: argparse.Namespace) -> Subscription | None:
+    """What to ask the server for; nothing where no option says anything of it, which gets every point."""
+    asked = Subscription(arguments.chassis, arguments.track, arguments.channels, max_hz=arguments.max_hz)
+    if asked == Subscription():
+        return None
+    insights = ["insight_update"] if arguments.insights else []
+    return asked._replace(types=["telemetry_update", *insights, "quality"])
+
+
 def lines(message: Message, wanted: Wanted, *, insights: bool, as_json: bool) -> list[str]:
     """What to print of a message."""
     points = wanted.of(message.points)
@@ -123,12 +140,15 @@ def lines(message: Message, wanted: Wanted, *, insights: bool, as_json: bool) ->
 
 
 async def _tail(arguments: argparse.Namespace) -> None:
-    wanted = Wanted(frozenset(arguments.chassis or ()), arguments.track)
+    wanted = Wanted(frozenset(arguments.chassis or ()), frozenset(arguments.track or ()))
     say: Callable[[str], object] = _complain
-    async with PitWallClient(arguments.url, snapshot=arguments.snapshot, tell=say) as client:
+    asked = subscription(arguments)
+    async with PitWallClient(arguments.url, snapshot=arguments.snapshot, subscribe=asked, tell=say) as client:
         async for message in client:
             if message.type == "gap":
                 say(gap_sentence(message.content))
+            elif message.type == "quality":
+                say(quality_sentence(message.content))
             found = lines(message, wanted, insights=arguments.insights, as_json=arguments.json)
             if found:
                 sys.stdout.write("\n".join(found) + "\n")

@@ -103,6 +103,11 @@ class Broadcaster:
         self._urgent = max(hub.ring.capacity // 4, 1)
         hub.listeners.append(self.points_came)
 
+    @property
+    def reduced(self) -> int:
+        """How many clients are in reduced quality."""
+        return sum(delivery.fidelity.reduced for delivery in self.clients.values())
+
     def points_came(self, last_seq: int) -> None:
         """Flush at once after a quiet spell, else when the interval is over."""
         if last_seq - self.flushed_seq >= self._urgent:

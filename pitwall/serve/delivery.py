@@ -39,6 +39,8 @@ STEP_INSIGHTS = 4
 #: Who has not caught up after so long, or has read nothing for the shorter, goes on in reduced quality [s].
 CATCH_UP_S = 10.0
 STUCK_S = 2.0
+#: In reduced quality so many insight messages may wait for their turn; five seconds of them, by default.
+MOST_TURNS = 8
 #: Nothing is said of quality before a client is so old [s].
 QUIET_S = 1.0
 
@@ -115,6 +117,7 @@ class Delivery:
         self._said_reduced = False
         self._insights = InsightLane(most_waiting)
         self._pings = 0
+        self._pinged = -1
         self._insights_next = False  # in reduced quality: insights, after a snapshot
         self._conflated_before = 0
 
@@ -318,7 +321,13 @@ class Delivery:
             self._outlet.say(Frame(gap))
         last = min(self._seq + STEP, log.end_of(self._seq + 1) or stream.sent_seq)
         batch = stream.batch(self._seq + 1, _at_most(STEP_BYTES, ring.between(self._seq + 1, last)))
-        for frame in stream.messages(batch, self._told, STEP_MESSAGE_BYTES):
+        if stream.interval_s:
+            conflation = stream.conflation(self._seq)
+            conflation.add(batch.digest)
+            frames = [] if conflation.empty else [stream.thinned(conflation, self._told, batch.last)]
+        else:
+            frames = stream.messages(batch, self._told, STEP_MESSAGE_BYTES)
+        for frame in frames:
             if self._left or not self._open(now):
                 return
             self._send(frame, now)
@@ -340,7 +349,8 @@ class Delivery:
         """
         Send one thing when all that was sent has been read: a snapshot, or insights.
 
-        They take turns while one insight message waits; when more of them wait than that, they come first.
+        They take turns. When more than ``MOST_TURNS`` insight messages wait, these come first: the client reads
+        too slowly for both, and old insights are no better than old points.
         """
         conflation, stream, fidelity = self._conflation, self.stream, self.fidelity
         if conflation is None or not self._fold(conflation) or self._outlet.paused or not fidelity.ready(now):
@@ -349,7 +359,7 @@ class Delivery:
             self._ping(now)
             return
         wait = fidelity.snapshot_wait(now, stream.interval_s)
-        if self._insights and (self._insights_next or wait > 0 or conflation.empty or len(self._insights) > 1):
+        if self._insights and (self._insights_next or wait > 0 or conflation.empty or len(self._insights) > MOST_TURNS):
             self._insights_next = False
             self._outlet.say(self._insights.take(self.subscription))
             self._ping(now)
@@ -368,9 +378,11 @@ class Delivery:
             conflation.restart(conflation.last)
         else:
             fidelity.snapped(now)
+            before = self.conflated
             self._insights_next = True
             seq = stream.sent_seq if level else conflation.last
             self._send(stream.thinned(conflation, self._told, seq), now, ping=True)
+            self._broadcaster.hub.ledger.points_conflated += self.conflated - before
         self._pass(conflation.last)
         if climbs:
             if self._told < stream.sent_seq:
@@ -422,9 +434,11 @@ class Delivery:
             self._ping(now)
 
     def _ping(self, now: float) -> None:
-        # Each tells itself apart: a client may answer the newest alone.
-        self._pings += 1
-        payload = b"%d" % self._pings
+        # Each tells itself apart, also when nothing came between: a client may answer the newest alone.
+        again = self._told == self._pinged
+        self._pings = self._pings + 1 if again else 0
+        self._pinged = self._told
+        payload = b"%d+%d" % (self._told, self._pings) if again else b"%d" % self._told
         self.fidelity.pinged(payload, now)
         self._outlet.ping(payload)
 

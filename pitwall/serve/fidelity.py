@@ -9,9 +9,9 @@ browser and every library answers by itself, in order)::
     read     ─────pong▲                              │
                       └──── not known to be read ────┘   at most ``limit`` bytes
 
-A client begins with a limit of 64 KiB, and each pong in time doubles it until it is
-none: a fast client never notices, a slow one has two seconds of data under way where it
-would have had ten. A pong that takes over 250 ms sets the limit to 64 KiB again, and
+A client begins with a limit of 64 KiB, and each pong in time makes it four times as much
+until it is none: a fast client never notices, a slow one has a second or two of data under
+way where it would have had ten. A pong that takes over 250 ms sets the limit to 64 KiB again, and
 telemetry waits for it. Points that have waited for half a second are not sent one by one
 any more (level *reduced*): the client gets the newest point of each car with the ranges
 of what was between, a message at a time, the next one when it has read the last. Before
@@ -19,9 +19,9 @@ the first of these a ping goes alone, for what the way takes at that time. It
 climbs back when its pongs have been quick for a while and the stream is not more than
 what it was seen to read; a climb that fails makes the while longer.
 
-Pings cost: a client in doubt (new, late, reduced, just climbed) is pinged every 32 KiB
-or 250 ms; others every 250 ms or less often, such that all of them together make some
-200 pings a second.
+Pings cost some 45 us each with their pongs: a client in doubt (one with a limit, or in
+reduced quality) is pinged every 32 KiB or 250 ms; others every 500 ms or less often, such
+that all of them together make some 100 pings a second.
 
 No network and no clock here; all times are in s, all sizes in bytes.
 """
@@ -34,8 +34,10 @@ from typing import NamedTuple
 #: A client in doubt is pinged after so much.
 PING_BYTES = 32 << 10
 PING_S = 0.25
+#: One that is not, after so long at least.
+TRUSTED_PING_S = 0.5
 #: Pings to clients that are not in doubt, all together [1/s].
-PINGS_PER_S = 200.0
+PINGS_PER_S = 100.0
 #: A pong that takes so much longer than with nothing under way is late.
 LATE_S = 0.25
 #: A ping with less before it has nothing under way; a pong that takes no longer tells nothing of a rate.
@@ -51,11 +53,14 @@ LONGEST_BASE_S = 1.0
 MOST_PINGS = 16
 #: What may be unread of a client whose pong was late, and what a new one begins with.
 LEAST_LIMIT = 64 << 10
+#: A client that was never late may have more unread while its oldest ping is younger than this: when many come
+#: at once, their first pongs take a while.
+GRACE_S = 0.1
 #: Above it there is no limit.
 MOST_LIMIT = 1 << 20
 #: A client that never answers a ping is let off after this: its socket alone tells how it does.
 NEVER_S = 2.0
-#: Without a late pong for so long a client is not in doubt.
+#: A limit that has not been grown out of goes after so long without a late pong.
 TRUST_S = 2.0
 #: Telemetry that has waited for so long is conflated; for longer where pongs take long: they are what raises the limit.
 BEHIND_S = 0.5
@@ -124,9 +129,9 @@ class Fidelity:
         size = self.written - self._pinged
         if not size or len(self._pings) >= MOST_PINGS:
             return False
-        if self._in_doubt(now):
+        if self._in_doubt():
             return size >= PING_BYTES or now - self._pinged_at >= PING_S
-        interval_s = max(PING_S, clients / PINGS_PER_S)
+        interval_s = max(TRUSTED_PING_S, clients / PINGS_PER_S)
         if self._pings:
             return False
         self.trusted_until = self._pinged_at + interval_s
@@ -166,7 +171,7 @@ class Fidelity:
             self._limit = LEAST_LIMIT
             self._doubted_at = self._slow_at = now
         elif self._limit is not None and size >= min(PING_BYTES, self._limit // 2):
-            self._limit = self._limit * 2 if self._limit < MOST_LIMIT else None
+            self._limit = self._limit * 4 if self._limit * 4 < MOST_LIMIT else None
         elif now - self._doubted_at >= TRUST_S:
             self._limit = None
         return True
@@ -182,7 +187,9 @@ class Fidelity:
         if self.late(now):
             self._limit = LEAST_LIMIT
             self._doubted_at = now
-        return self._limit is None or self.written - self.read < self._limit
+        if self._limit is None or self.written - self.read < self._limit:
+            return True
+        return self._slow_at == self._joined and bool(self._pings) and now - self._pings[0].at < GRACE_S
 
     def stuck(self, now: float) -> None:
         """Its socket would take no more."""
@@ -252,5 +259,5 @@ class Fidelity:
         """What a pong takes in any case."""
         return min(min(self._bases, default=0.0), LONGEST_BASE_S)
 
-    def _in_doubt(self, now: float) -> bool:
-        return self.reduced or self._limit is not None or now - self._doubted_at < TRUST_S
+    def _in_doubt(self) -> bool:
+        return self.reduced or self._limit is not None

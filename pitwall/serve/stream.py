@@ -154,11 +154,12 @@ class Stream:
         indices = batch.wanted(self.subscription)
         if not indices:
             return []
-        raws = batch.projected(indices, self.subscription.channels)
+        channels = self.subscription.channels
+        whole = channels is None and len(indices) == len(batch.raws)
+        raws = batch.raws if whole else batch.projected(indices, channels)
         points: Sequence[dict[str, Any]] = ()
         if self._packed:
-            whole = self.subscription.channels is None
-            points = [batch.points[index] for index in indices] if whole else decoded(raws)
+            points = [batch.points[index] for index in indices] if channels is None else decoded(raws)
         frames: list[Frame] = []
         start = 0
         for end in _cuts(raws, most_bytes):

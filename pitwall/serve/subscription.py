@@ -16,19 +16,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from pitwall.contract.messages import LEAST_HZ, MOST_HZ, SUBSCRIBABLE
 from pitwall.model.channels import MAX_NAME
 
-TELEMETRY = "telemetry_update"
-INSIGHTS = "insight_update"
-QUALITY = "quality"
 #: What a client may choose among; answers to what it says come in any case.
-TYPES = (TELEMETRY, INSIGHTS, QUALITY)
+TELEMETRY, INSIGHTS, QUALITY = TYPES = SUBSCRIBABLE
 #: What a client gets that asks for nothing at all.
 PLAIN = frozenset((TELEMETRY, INSIGHTS))
 
 #: So many names may be asked for in one member.
 MOST_NAMES = 256
-LEAST_HZ, MOST_HZ = 0.1, 100.0
 
 #: What a point keeps whatever the channels asked for: whose it is, and when.
 ALWAYS = ("meta_time", "track", "chassis")

@@ -24,6 +24,7 @@ from twisted.logger import Logger
 from txaio.tx import make_logger
 from zope.interface import implementer
 
+from pitwall.contract.messages import SUBPROTOCOLS
 from pitwall.serve import direct
 from pitwall.serve.batch import decoded
 from pitwall.serve.broadcast import Broadcaster
@@ -42,8 +43,7 @@ GOING_AWAY = 1001
 INTERNAL_ERROR = 1011
 
 #: The encodings a client may choose by its subprotocol; without one it is JSON.
-JSON_PROTOCOL = "pitwall.json"
-PACKED_PROTOCOL = "pitwall.msgpack"
+JSON_PROTOCOL, PACKED_PROTOCOL = SUBPROTOCOLS
 
 #: The largest message of a client [bytes].
 MAX_CLIENT_MESSAGE = 64 << 10

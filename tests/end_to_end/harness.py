@@ -59,7 +59,7 @@ class Server:
     """A running ``twistd pitwall`` in a directory of its own."""
 
     def __init__(self, *options: str, **settings: str) -> None:
-        self.port, self.udp_port = free_port(), free_port(socket.SOCK_DGRAM)
+        self.port, self.udp_port = int(settings.pop("PORT", 0)) or free_port(), free_port(socket.SOCK_DGRAM)
         self.directory = tempfile.TemporaryDirectory(prefix="pitwall-test-")
         self._log = Path(self.directory.name, "output.log").open("w+b")  # noqa: SIM115
         environment = clean_environment(HOST="127.0.0.1", PORT=str(self.port), UDP_PORT=str(self.udp_port), **settings)
@@ -109,9 +109,9 @@ class Server:
         found: dict[str, Any] = self.get("/api/health")[1]["metrics"]
         return found
 
-    def connect(self, **options: Any) -> ClientConnection:
-        """A WebSocket client."""
-        url = f"ws://127.0.0.1:{self.port}/ws/realtime"
+    def connect(self, query: str = "", **options: Any) -> ClientConnection:
+        """A WebSocket client; ``query`` is of the address, with its question mark."""
+        url = f"ws://127.0.0.1:{self.port}/ws/realtime{query}"
         client: ClientConnection = connect(url, max_size=None, proxy=None, **options)
         return client
 

@@ -1,52 +1,25 @@
-"""Clients over a network that fails: the Python client, ``pitwall tail``, and the module for browsers."""
+"""The Python client, over a network that fails."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import random
-import re
-import shutil
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from threading import Thread, Timer
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from pitwall.client import Backoff, Message, PitWallClient, Position, RefusedError, StreamError
-from tests.end_to_end.harness import clean_environment, free_port, running, wait_for
+from pitwall.client import Backoff, Message, PitWallClient, Position, RefusedError, StreamError, Subscription
+from tests.end_to_end.harness import free_port, running, wait_for
 from tests.end_to_end.stream_server import StreamServer
 
 ROOT = Path(__file__).parents[2]
-STATIC = ROOT / "pitwall/serve/static"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 #: How long a test may take at most, a slow machine included [s].
 LONGEST_S = 60.0
 BREAKS = 200
-
-#: Collects what the browser client tells; window.seen is for the test to look at.
-COLLECT = """
-async ([url, options]) => {
-    const { PitWallClient } = await import("/client/pitwall-client.js");
-    const seen = { numbers: [], gaps: [], types: [], states: [], recovered: [], insights: 0 };
-    const client = new PitWallClient({ url, ...options });
-    client.on("telemetry_update", (message) => {
-        message.data.forEach((point) => seen.numbers.push(point.n));
-        seen.recovered.push(message.recovered);
-    });
-    client.on("gap", (gap) => seen.gaps.push([gap.first, gap.last, gap.reason]));
-    client.on("insight_update", () => { seen.insights += 1; });
-    client.on("state", (change) => seen.states.push(change.state));
-    client.on("message", (message) => { if (!seen.types.includes(message.type)) seen.types.push(message.type); });
-    Object.assign(window, { seen, client });
-}
-"""
 
 
 def quick() -> Backoff:
@@ -76,6 +49,11 @@ async def collect(client: PitWallClient, enough: Callable[[list[Message]], bool]
         assert message is not None
         messages.append(message)
     return messages
+
+
+def last(kind: str) -> Callable[[list[Message]], bool]:
+    """Whether the last message is of a type."""
+    return lambda messages: bool(messages) and messages[-1].type == kind
 
 
 def publish_while_breaking(server: StreamServer) -> Thread:
@@ -117,6 +95,92 @@ class PythonClientTests(SynchronousTestCase):
             self.assertEqual(said, list(range(said[0], server.insight_seq + 1)))
             self.assertEqual((client.counters.gaps, client.counters.insights_lost), (0, 0))
             self.assertTrue(all(message.recovered for message in messages))
+
+    def test_subscribed_over_breaks(self) -> None:
+        """Of one car, as MessagePack, every point comes once over 200 breaks, and nothing counts as lost."""
+        with StreamServer(breaks=BREAKS) as server:
+            wanted = Subscription(["GR86-001"], channels=["n"], types=["telemetry_update"])
+            start = Position("first", 0, 0)
+
+            async def watch() -> tuple[list[Message], PitWallClient]:
+                more: dict[str, Any] = {"backoff": quick(), "encoding": "msgpack"}
+                async with PitWallClient(server.url, since=start, subscribe=wanted, **more) as client:
+                    return await collect(client, lambda _: not publisher.is_alive() and at_end(client)), client
+
+            def at_end(client: PitWallClient) -> bool:
+                return client.position is not None and client.position.seq >= server.seq - 1
+
+            publisher = publish_while_breaking(server)
+            messages, client = bounded(watch)
+            got = numbers(messages)
+            self.assertEqual(got, list(range(1, got[-1] + 1, 2)))
+            self.assertGreaterEqual(got[-1], server.seq - 1)
+            self.assertGreater(client.counters.connections, BREAKS)
+            self.assertEqual((client.counters.gaps, client.counters.insights), (0, 0))
+            points = [point for message in messages for point in message.points]
+            self.assertEqual({tuple(point) for point in points}, {("meta_time", "track", "chassis", "n")})
+            self.assertEqual(points[0]["meta_time"], "2025-09-06T18:42:00.001Z")
+
+    def test_subscribe(self) -> None:
+        """A subscription holds from its answer on, and over a break; one that is refused changes nothing."""
+        with StreamServer() as server:
+
+            async def watch() -> list[Message]:
+                async with PitWallClient(server.url, backoff=quick()) as client:
+                    await client.subscribe(Subscription(["GR86-000"]))
+                    messages = await collect(client, last("subscribed"))
+                    await client.subscribe(Subscription(["GR86-001"], max_hz=50))
+                    messages += await collect(client, last("subscribed"))
+                    await asyncio.to_thread(server.publish, 4)
+                    messages += await collect(client, lambda got: bool(numbers(got)))
+                    await client.subscribe(Subscription(max_hz=1000))
+                    messages += await collect(client, last("error"))
+                    await asyncio.to_thread(server.do, server.drop)
+                    messages += await collect(client, last("subscribed"))
+                    await asyncio.to_thread(server.publish, 5)
+                    return messages + await collect(client, lambda got: bool(numbers(got)))
+
+            messages = bounded(watch)
+            kinds = ["subscribed", "subscribed", "telemetry_update", "error", "resumed", "subscribed"]
+            self.assertEqual([message.type for message in messages], [*kinds, "telemetry_update"])
+            self.assertEqual(messages[3].content["error"], "max_hz is 1000, wanted 0.1 to 100")
+            self.assertEqual(numbers(messages), [3, 9])
+            self.assertEqual(messages[2].content["ranges"], [{"n": [1, 3]}])
+            self.assertEqual(server.queries[-1]["chassis"], "GR86-001")
+            self.assertEqual((server.queries[0]["chassis"], server.heard[0]["chassis"]), ("GR86-000", ["GR86-001"]))
+
+    def test_subscription_refused(self) -> None:
+        """What an address asks for in vain ends it, with the server's words."""
+        with StreamServer() as server:
+
+            async def watch() -> None:
+                async with PitWallClient(server.url, subscribe=Subscription(max_hz=1000)) as client:
+                    await client.receive()
+
+            with self.assertRaises(RefusedError) as caught:
+                bounded(watch)
+            self.assertIn("max_hz is 1000, wanted 0.1 to 100", str(caught.exception))
+
+    def test_packed(self) -> None:
+        """Every message has the same content as MessagePack as it has as JSON, and a server without it sends that."""
+        told = []
+        for encoding, knows_since in (("json", True), ("msgpack", True), ("msgpack", False)):
+            with StreamServer(knows_since=knows_since) as server:
+                server.publish(3)
+
+                async def watch(server: StreamServer = server, encoding: str = encoding) -> list[Message]:
+                    async with PitWallClient(server.url, snapshot=True, encoding=encoding) as client:
+                        waiting = asyncio.ensure_future(client.receive())
+                        await asyncio.to_thread(wait_for, "a client", lambda: server.clients)
+                        await asyncio.to_thread(server.publish, 4, insight=True)
+                        messages = [await waiting]
+                        messages += await collect(client, last("insight_update"))
+                        return [message for message in messages if message is not None]
+
+                told.append([dict(message.content) for message in bounded(watch)])
+        self.assertEqual([content["type"] for content in told[0]], ["snapshot", "telemetry_update", "insight_update"])
+        self.assertEqual(told[1], told[0])
+        self.assertEqual(told[2], told[0][1:])
 
     def test_overwritten(self) -> None:
         """What the server no longer holds when the client is back is told as a gap."""
@@ -230,160 +294,3 @@ class PythonClientTests(SynchronousTestCase):
             got = numbers(messages)
             self.assertEqual(got, list(range(got[0], got[0] + len(got))))
             self.assertEqual((client.counters.gaps, client.counters.connections), (0, 1))
-
-
-class TailTests(SynchronousTestCase):
-    """``pitwall tail``, a process of its own."""
-
-    @contextmanager
-    def tail(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-        """The command, ended in any case."""
-        process = subprocess.Popen(
-            [sys.executable, "-c", "import sys; from pitwall.cli import main; sys.exit(main())", "tail", *arguments],
-            env=clean_environment(PYTHONPATH=str(ROOT)),
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            yield process
-        finally:
-            process.kill()
-            process.communicate()
-
-    def test_resumes(self) -> None:
-        """It prints each point as JSON, comes back by itself, says what happened, and ends with 0 at Ctrl-C."""
-        with StreamServer() as server, self.tail(server.url, "--json", "--chassis", "GR86-001") as tail:
-            wait_for("a client", lambda: server.queries)
-            server.publish(4)
-            assert tail.stdout is not None and tail.stderr is not None
-            self.assertEqual([json.loads(tail.stdout.readline())["n"] for _ in range(2)], [1, 3])
-            server.do(server.drop)
-            server.publish(4)
-            self.assertEqual([json.loads(tail.stdout.readline())["n"] for _ in range(2)], [5, 7])
-            server.do(lambda: server.skip(10))
-            server.publish(1)
-            server.publish(1, insight=True)
-            self.assertEqual(json.loads(tail.stdout.readline())["n"], 19)
-            tail.send_signal(signal.SIGINT)
-            output, errors = tail.communicate(timeout=20)
-            self.assertEqual((tail.returncode, output), (0, ""))
-            self.assertRegex(errors, r"^pitwall: lost ws://.*: the connection broke; trying again in \d\.\d s\n")
-            self.assertIn("pitwall: 10 points are missing, 9 to 18: this client is too slow\n", errors)
-            self.assertNotIn("Traceback", errors)
-
-    def test_lines(self) -> None:
-        """Without ``--json`` it prints lines for a person, from the snapshot on, insights too."""
-        with StreamServer() as server:
-            server.publish(3)
-            with self.tail(server.url, "--snapshot", "--insights") as tail:
-                assert tail.stdout is not None
-                self.assertRegex(tail.stdout.readline(), r"^ +barber +GR86-001 +3 +141\.0 km/h$")
-                server.publish(0, insight=True)
-                self.assertRegex(tail.stdout.readline(), r"^low +barber +GR86-001 +tire_wear.*worn$")
-
-    def test_refused(self) -> None:
-        """A server that says no is a sentence and status 1."""
-        with StreamServer() as server:
-            server.refuse = 403
-            with self.tail(server.url) as tail:
-                _, errors = tail.communicate(timeout=20)
-                self.assertEqual((tail.returncode, errors), (1, f"pitwall: {server.url} answered 403: not you\n"))
-
-    def test_pipe(self) -> None:
-        """It ends quietly when its reader has had enough."""
-        with StreamServer() as server, self.tail(server.url) as tail:
-            wait_for("a client", lambda: server.queries)
-            assert tail.stdout is not None and tail.stderr is not None
-            tail.stdout.close()
-            server.publish(1)
-            self.assertEqual((tail.wait(20), tail.stderr.read()), (0, ""))
-
-
-class BrowserClientTests(SynchronousTestCase):
-    """The ES module in Debian's Chromium, driven by Playwright."""
-
-    if CHROMIUM is None:
-        skip = "needs chromium"
-
-    @contextmanager
-    def page(self, url: str) -> Iterator[Any]:
-        """A page of this address."""
-        from playwright.sync_api import sync_playwright
-
-        with sync_playwright() as playwright:
-            arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-            try:
-                page = browser.new_page()
-                page.goto(url)
-                yield page
-            finally:
-                browser.close()
-
-    def serve(self, more: dict[str, tuple[str, bytes]] | None = None, **options: Any) -> StreamServer:
-        """A server with a page, the module, and more files."""
-        module = (STATIC / "pitwall-client.js").read_bytes()
-        files = {"/": ("text/html", b"<p>wall</p>"), "/client/pitwall-client.js": ("text/javascript", module)}
-        return StreamServer(files={**files, **(more or {})}, **options)
-
-    def test_many_breaks(self) -> None:
-        """Over 200 connections that break at any moment, every point comes once, in order."""
-        quick_ones = {"backoff": {"first": 5, "longest": 20}}
-        with self.serve(breaks=BREAKS) as server, self.page(f"http://127.0.0.1:{server.port}/") as page:
-            page.evaluate(COLLECT, [server.url, quick_ones])
-            publish_while_breaking(server).join(LONGEST_S)
-            last = "() => window.seen.numbers.at(-1)"
-            wait_for("the last point", lambda: page.evaluate(last) == server.seq, 20)
-            seen = page.evaluate("() => ({...window.seen, counters: window.client.counters})")
-            self.assertEqual(seen["numbers"], list(range(seen["numbers"][0], server.seq + 1)))
-            self.assertEqual((seen["gaps"], seen["counters"]["insightsLost"]), ([], 0))
-            self.assertGreater(seen["counters"]["connections"], BREAKS)
-            self.assertEqual(set(seen["recovered"]), {True})
-
-    def test_restart_and_gaps(self) -> None:
-        """A gap is told, a restart recovers what the new epoch has, and close() ends it."""
-        with self.serve() as server, self.page(f"http://127.0.0.1:{server.port}/") as page:
-            page.evaluate(COLLECT, ["/", {"snapshot": True, "backoff": {"first": 5, "longest": 20}}])
-            wait_for("the snapshot", lambda: page.evaluate("() => window.seen.types.length"))
-            server.publish(2)
-            server.do(lambda: server.skip(3))
-            server.publish(1)
-            wait_for("three points", lambda: page.evaluate("() => window.seen.numbers.length") == 3)
-            server.restart("second", 4)
-            wait_for("seven points", lambda: page.evaluate("() => window.seen.numbers.length") == 7)
-            page.evaluate("() => window.client.close()")
-            seen = page.evaluate("() => window.seen")
-            self.assertEqual(seen["numbers"], [1, 2, 6, 1, 2, 3, 4])
-            self.assertEqual(seen["gaps"], [[3, 5, "skipped"], [None, None, "other_epoch"]])
-            self.assertEqual(seen["recovered"].count(False), 2)
-            self.assertEqual(seen["states"][-1], "closed")
-            self.assertEqual(seen["types"], ["snapshot", "telemetry_update", "gap", "resumed"])
-
-    def test_react_hook(self) -> None:
-        """The hook of docs/clients.md, with a React that does no more than call it, has points, insights and state."""
-        (hook,) = re.findall(r"```js\n// usePitWall.js\n(.*?)```", (ROOT / "docs/clients.md").read_text(), re.DOTALL)
-        react = "export const useEffect = (f) => { window.end ??= f(); };"
-        react += "export const useState = (first) => [window.view ?? first, (view) => { window.view = view; }];"
-        script = ("text/javascript", hook.replace('"react"', '"/react.js"').encode())
-        more = {"/usePitWall.js": script, "/react.js": ("text/javascript", react.encode())}
-        with self.serve(more) as server, self.page(f"http://127.0.0.1:{server.port}/") as page:
-            server.publish(1)
-            page.evaluate("async () => { (await import('/usePitWall.js')).usePitWall('/ws/realtime', { keep: 2 }); }")
-            wait_for("the snapshot", lambda: page.evaluate("() => window.view?.connected && window.view.points"))
-            server.publish(6, insight=True)
-            wait_for("the insight", lambda: page.evaluate("() => window.view.insights.length"))
-            view = page.evaluate("() => window.view")
-            points = {chassis: [point["n"] for point in points] for chassis, points in view["points"].items()}
-            self.assertEqual(points, {"GR86-001": [5, 7], "GR86-000": [4, 6]})
-            self.assertEqual((view["lost"], view["recovered"], view["meta"]), (0, True, {"vehicle_count": 0}))
-            page.evaluate("() => window.end()")
-            wait_for("the end", lambda: not server.clients)
-
-    def test_real_server(self) -> None:
-        """A page imports the module from the real server and counts the demo's points, none of them missing."""
-        with running("--demo") as server, self.page(f"http://127.0.0.1:{server.port}/") as page:
-            page.evaluate(COLLECT, ["/ws/realtime", {}])
-            wait_for("points", lambda: page.evaluate("() => window.seen.numbers.length") > 500)
-            self.assertEqual(page.evaluate("() => window.seen.gaps"), [])

@@ -86,6 +86,6 @@ class LiveTests(SynchronousTestCase):
             self.assertEqual(seen, rounds * 200)
             # 34 MB have gone by at 20 MB/s: a second of frames, 8 MiB at most, is kept for all.
             self.assertLess(server.rss_bytes() - before, 14_000_000)
-            wait_for("skipped points", lambda: server.metrics()["clientPointsSkipped"] > 0)
+            wait_for("reduced quality", lambda: server.metrics()["clientsReduced"] == 1)
             frozen.close()
             wait_for("one client", lambda: server.metrics()["wsClients"] == 1)

@@ -30,8 +30,9 @@ FLOORS = {
 }
 #: What floors 0 and 1 do without. Klein and Ampoule install a reactor when they are imported.
 FRAMEWORKS = {"twisted", "klein", "autobahn", "ampoule", "treq"}
-#: All that the client knows besides itself: it is for programs that want nothing else of PitWall.
-OF_THE_CLIENT = {*sys.stdlib_module_names, "websockets", "pitwall"}
+#: All that the client knows besides itself: it is for programs that want nothing else of PitWall. ``msgpack`` it only
+#: needs where its user asks for that encoding.
+OF_THE_CLIENT = {*sys.stdlib_module_names, "websockets", "msgpack", "pitwall"}
 #: Who may know more doors than one.
 COMPOSERS = {"service", "cli"}
 

@@ -24,6 +24,19 @@ export interface Point {
   [field: string]: string | number | boolean | null | undefined;
 }
 
+/** What is wanted of the stream; null or left out is all there is. */
+export interface Subscription {
+  /** Of these cars. */
+  chassis?: string[] | null;
+  /** Of cars on these tracks. */
+  track?: string[] | null;
+  /** These channels of a point, besides track, chassis and meta_time. */
+  channels?: string[] | null;
+  types?: ("telemetry_update" | "insight_update" | "quality")[] | null;
+  /** Telemetry at most so often, the newest point of each car; 0.1 to 100 [1/s]. */
+  max_hz?: number | null;
+}
+
 interface Received {
   /** Whether all is there between the message before and this one. */
   recovered: boolean;
@@ -36,6 +49,12 @@ export interface TelemetryUpdate extends Received {
   prev: number;
   /** Oldest first. */
   data: Point[];
+  /** The rest only of thinned ones. How many points each of data stands for. */
+  counts?: number[];
+  /** The least and the greatest value over these, by channel; a channel that did not change is left out. */
+  ranges?: Record<string, [number, number]>[];
+  /** How many points are not in data themselves. */
+  conflated?: number;
 }
 
 /** The fields of results, gaps and insights are in docs/websocket.md. */
@@ -77,7 +96,39 @@ export interface Snapshot extends Received {
   insight: Omit<InsightUpdate, "recovered"> | null;
 }
 
-export type Message = TelemetryUpdate | InsightUpdate | Gap | Resumed | Snapshot;
+/** A subscription holds from now on; what is not limited is left out. */
+export interface Subscribed extends Received {
+  type: "subscribed";
+  epoch: string;
+  /** Telemetry goes on after this point. */
+  seq: number;
+  chassis?: string[];
+  track?: string[];
+  channels?: string[];
+  types: string[];
+  max_hz?: number;
+}
+
+/** Telemetry is thinned from now on, for this client is behind, or has every point again. */
+export interface Quality extends Received {
+  type: "quality";
+  epoch: string;
+  seq: number;
+  level: "reduced" | "full";
+  /** [ms since 1970] */
+  since: number;
+  /** Points that were not sent themselves meanwhile. */
+  conflated: number;
+}
+
+/** Something that was asked for makes no sense. */
+export interface Refused extends Received {
+  type: "error";
+  error: string;
+  request?: "subscribe" | "resume" | (string & {});
+}
+
+export type Message = TelemetryUpdate | InsightUpdate | Gap | Resumed | Snapshot | Subscribed | Quality | Refused;
 
 export type State = "connecting" | "open" | "waiting" | "closed";
 
@@ -96,6 +147,8 @@ export interface Counters {
   pointsLost: number;
   /** Those that came again and were left out. */
   pointsRepeated: number;
+  /** Those that others stand for, in messages that are thinned. */
+  pointsConflated: number;
   gaps: number;
   /** Gaps of which nobody knows how many points they are. */
   unknownGaps: number;
@@ -123,6 +176,8 @@ export interface Options {
   resume?: boolean;
   /** Whether to begin with a snapshot. */
   snapshot?: boolean;
+  /** What to ask for, on every connection; nothing by default, which gets every point and insight. */
+  subscribe?: Subscription | null;
   backoff?: BackoffSettings;
   /** Connect anew when nothing has come for so long [ms]; 0, the default: never, for without cars nothing comes. */
   silence?: number;
@@ -143,6 +198,14 @@ export declare class Stream {
   take(content: unknown): Message[];
 }
 
+export declare class Subscribing {
+  constructor(first?: Subscription | null);
+  wanted: Subscription | null;
+  connecting(): Record<string, string>;
+  message(): string | null;
+  answered(content: unknown): void;
+}
+
 export declare class PitWallClient {
   constructor(options?: Options);
   readonly state: State;
@@ -152,5 +215,7 @@ export declare class PitWallClient {
   on(type: "message", listener: (message: Message) => void): () => void;
   on(type: "state", listener: (change: StateChange) => void): () => void;
   on(type: string, listener: (message: any) => void): () => void;
+  /** The answer comes as a message, "subscribed" or "error". */
+  subscribe(subscription: Subscription): void;
   close(): void;
 }

@@ -13,12 +13,15 @@
  * ?snapshot=1, which tells the epoch and the numbers there are; from then on there is a position,
  * and each further one asks for what came after it, ?since=EPOCH:SEQ&insight_seq=N. After a restart
  * of the server nobody knows how much is missing; what it has got since is asked for once more, from 0.
+ * A subscription leaves points out, and nothing is lost by that: "subscribed" and "resumed" say where
+ * the numbers go on, which may be before the last one seen, for several points are thinned to one message.
  * pitwall/client/stream.py is the same in Python.
  */
 
 /** @typedef {import("./pitwall-client.js").Position} Position */
 /** @typedef {import("./pitwall-client.js").Message} Message */
 /** @typedef {import("./pitwall-client.js").Options} Options */
+/** @typedef {import("./pitwall-client.js").Subscription} Subscription */
 
 /** Doublings after which a delay has long reached its ceiling. */
 const MOST_DOUBLINGS = 32;
@@ -56,16 +59,20 @@ export class Stream {
     this.resume = resume;
     this.snapshot = snapshot;
     this.counters = {
-      connections: 0, points: 0, pointsLost: 0, pointsRepeated: 0, gaps: 0, unknownGaps: 0, insights: 0, insightsLost: 0,
+      connections: 0, points: 0, pointsLost: 0, pointsRepeated: 0, pointsConflated: 0,
+      gaps: 0, unknownGaps: 0, insights: 0, insightsLost: 0,
     };
     /** Whether the connection is to be closed and a new one made at once. */
     this.again = false;
     this.complete = true;
+    /** Whether the server has not said yet what it makes of the position. */
+    this.joining = false;
   }
 
   /** What to ask the server for, before each connection. @returns {Record<string, string>} */
   query() {
     this.again = false;
+    this.joining = true;
     const position = this.position;
     if (position === null || !this.resume) return { snapshot: "1" };
     /** @type {Record<string, string>} */
@@ -79,6 +86,7 @@ export class Stream {
     switch (content.type) {
       case "snapshot": return this.#snapshot(content);
       case "resumed": return this.#resumed(content);
+      case "subscribed": return this.#subscribed(content);
       case "gap": return this.#gap(content);
       case "telemetry_update": return this.#telemetry(content);
       case "insight_update": return this.#insight(content);
@@ -91,16 +99,29 @@ export class Stream {
     const found = this.#catchUp(content.epoch, content.seq, "not_resumed");
     this.position = { epoch: content.epoch, seq: content.seq, insight_seq: content.insight_seq };
     this.complete = true;
+    this.joining = false;
     return this.snapshot ? [...found, { ...content, recovered: true }] : found;
   }
 
   /** @param {any} content */
   #resumed(content) {
     const position = this.position;
-    if (position !== null && position.epoch === content.epoch && position.insight_seq === null) {
-      this.position = { ...position, insight_seq: content.insight_seq };
+    this.joining = false;
+    if (position !== null && position.epoch === content.epoch) {
+      // If all could be had, nothing that is wanted lies between.
+      const seq = content.recovered ? Math.max(position.seq, content.seq) : position.seq;
+      this.position = { ...position, seq, insight_seq: position.insight_seq ?? content.insight_seq };
     }
     return [content];
+  }
+
+  /** @param {any} content */
+  #subscribed(content) {
+    const position = this.position;
+    if (position !== null && position.epoch === content.epoch && !this.joining) {
+      this.position = { ...position, seq: content.seq };
+    }
+    return [{ ...content, recovered: true }];
   }
 
   /** @param {any} content */
@@ -119,20 +140,26 @@ export class Stream {
   #telemetry(content) {
     const found = this.#catchUp(content.epoch, content.prev, "skipped");
     const position = this.position ?? { epoch: content.epoch, seq: content.prev, insight_seq: null };
-    let { prev, seq, data } = content;
+    const { prev, seq, data, conflated = 0 } = content;
     const repeated = position.seq - prev;
+    if (repeated > 0 && seq <= position.seq) {
+      this.counters.pointsRepeated += data.length;
+      return found;
+    }
+    /** @type {any} */
+    const cut = {};
     // A message of fewer points than numbers has left some out on purpose; which of them are known can't be told.
     if (repeated > 0 && data.length === seq - prev) {
-      this.counters.pointsRepeated += Math.min(repeated, data.length);
-      if (repeated >= data.length) return found;
-      data = data.slice(repeated);
-      prev = position.seq;
+      this.counters.pointsRepeated += repeated;
+      cut.prev = position.seq;
+      for (const name of ["data", "counts", "ranges"]) if (name in content) cut[name] = content[name].slice(repeated);
     }
     this.position = { ...position, seq: Math.max(seq, position.seq) };
-    this.counters.points += data.length;
+    this.counters.points += (cut.data ?? data).length;
+    this.counters.pointsConflated += conflated;
     const recovered = this.complete;
     this.complete = true;
-    return [...found, { ...content, prev, data, recovered }];
+    return [...found, { ...content, ...cut, recovered }];
   }
 
   /** @param {any} content */
@@ -184,6 +211,79 @@ export class Stream {
   }
 }
 
+/** What can be chosen among; answers to what a client says come in any case. */
+const TYPES = ["telemetry_update", "insight_update", "quality"];
+/** What a subscription has. */
+const MEMBERS = /** @type {const} */ (["chassis", "track", "channels", "types", "max_hz"]);
+
+/** Keeps a subscription over all connections: the last one asked for that the server has not refused. */
+export class Subscribing {
+  /** @param {Subscription | null} first what the first connection asks for */
+  constructor(first = null) {
+    this.wanted = first && checked(first);
+    this.held = this.said = this.wanted;
+    /** @type {Subscription[]} */
+    this.asked = [];
+  }
+
+  /** What the address of a new connection has to say. @returns {Record<string, string>} */
+  connecting() {
+    this.asked = [];
+    this.said = this.wanted;
+    if (this.wanted === null) return {};
+    const said = Object.entries(this.wanted).map(([name, value]) => [name, String(value)]);
+    // Who asks for nothing is told less.
+    return said.length ? Object.fromEntries(said) : { types: TYPES.join() };
+  }
+
+  /** The message that a connection has to say, since it was made before that was wanted. @returns {string | null} */
+  message() {
+    if (this.wanted === null || this.wanted === this.said) return null;
+    this.said = this.wanted;
+    this.asked.push(this.wanted);
+    return JSON.stringify({ type: "subscribe", ...this.wanted });
+  }
+
+  /** A message of the server has come. @param {any} content */
+  answered(content) {
+    if (content.type === "subscribed") {
+      this.held = checked(content);
+      // Otherwise it answers the address.
+      if (this.asked.length && same(this.asked[0], this.held)) this.asked.shift();
+    } else if (content.type === "error" && content.request === "subscribe" && this.asked.length) {
+      this.asked.shift();
+      if (!this.asked.length && this.wanted === this.said) this.wanted = this.said = this.held;
+    }
+  }
+}
+
+/**
+ * What is limited of a subscription, if an address can say it; a copy.
+ * @param {any} subscription @returns {Subscription}
+ */
+function checked(subscription) {
+  /** @type {any} */
+  const found = {};
+  for (const name of MEMBERS) {
+    const value = subscription[name];
+    if (value === undefined || value === null) continue;
+    const names = Array.isArray(value) && value.length > 0 && value.every((one) => one && !String(one).includes(","));
+    if (name !== "max_hz" && !names) throw new TypeError(`${name} is ${value}, wanted a list of names without commas`);
+    found[name] = value;
+  }
+  return found;
+}
+
+/** Whether both ask for the same, in whatever order. @param {Subscription} one @param {Subscription} other */
+function same(one, other) {
+  const said = (/** @type {Subscription} */ subscription) =>
+    JSON.stringify(MEMBERS.map((name) => {
+      const value = subscription[name] ?? (name === "types" ? TYPES : null);
+      return Array.isArray(value) ? [...new Set(value)].sort() : value;
+    }));
+  return said(one) === said(other);
+}
+
 /** A client that comes back by itself. It connects when it is made, and ends with close(). */
 export class PitWallClient {
   #closed = false;
@@ -197,6 +297,7 @@ export class PitWallClient {
   #stream;
   #backoff;
   #silence;
+  #subscribing;
   #connect = () => this.#open();
 
   /** @param {Options} [options] */
@@ -205,6 +306,7 @@ export class PitWallClient {
     this.#stream = new Stream(options);
     this.#backoff = new Backoff(options.backoff);
     this.#silence = options.silence ?? 0;
+    this.#subscribing = new Subscribing(options.subscribe);
     /** @type {"connecting" | "open" | "waiting" | "closed"} */
     this.state = "connecting";
     // A network that is back is no reason to wait on.
@@ -233,6 +335,21 @@ export class PitWallClient {
     return () => void listeners.delete(listener);
   }
 
+  /**
+   * Ask for something else from now on, on further connections too; it replaces all that was asked for before.
+   * The answer comes as a message: "subscribed", or "error" with the request "subscribe", and then the last one holds on.
+   * @param {Subscription} subscription
+   */
+  subscribe(subscription) {
+    this.#subscribing.wanted = checked(subscription);
+    if (this.state === "open") this.#say();
+  }
+
+  #say() {
+    const message = this.#subscribing.message();
+    if (message !== null) this.#socket?.send(message);
+  }
+
   /** End the stream. */
   close() {
     this.#closed = true;
@@ -252,7 +369,10 @@ export class PitWallClient {
     this.#enter({ state: "connecting" });
     if (this.#closed) return;
     const url = new URL(this.#url);
-    for (const [name, value] of Object.entries(this.#stream.query())) url.searchParams.set(name, value);
+    const about = Object.entries(this.#subscribing.connecting());
+    // A subscription is in place of all that the URL asks for.
+    if (about.length) MEMBERS.forEach((name) => url.searchParams.delete(name));
+    for (const [name, value] of [...Object.entries(this.#stream.query()), ...about]) url.searchParams.set(name, value);
     const socket = new WebSocket(url);
     let openedAt = -1;
     this.#socket = socket;
@@ -261,6 +381,7 @@ export class PitWallClient {
       this.counters.connections += 1;
       this.#listen();
       this.#enter({ state: "open" });
+      this.#say();
     };
     socket.onmessage = (event) => {
       this.#listen();
@@ -273,6 +394,7 @@ export class PitWallClient {
       }
       for (const message of messages) {
         if (this.#closed) return;
+        this.#subscribing.answered(message);
         this.#emit(message.type, message);
         this.#emit("message", message);
       }

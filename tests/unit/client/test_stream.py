@@ -37,6 +37,22 @@ def gap(first: int | None, last: int | None, reason: str = "overwritten", epoch:
     return {"type": "gap", "epoch": epoch, "first": first, "last": last, "points": points, "reason": reason}
 
 
+def subscribed(seq: int, epoch: str = "a") -> dict[str, Any]:
+    """The answer to a subscription."""
+    return {"type": "subscribed", "epoch": epoch, "seq": seq, "types": ["telemetry_update"]}
+
+
+def some(prev: int, seq: int, *numbers: int) -> dict[str, Any]:
+    """A message of some of the points after ``prev`` up to ``seq``."""
+    return {**telemetry(prev, seq), "data": [{"n": n} for n in numbers]}
+
+
+def thinned(prev: int, seq: int, counts: dict[int, int]) -> dict[str, Any]:
+    """A message of points that stand for so many each."""
+    more = {"conflated": sum(counts.values()) - len(counts), "counts": list(counts.values())}
+    return {**some(prev, seq, *counts), **more, "ranges": [{"n": [n, n]} for n in counts]}
+
+
 def told(messages: list[Message]) -> list[Any]:
     """Points by their number, gaps by theirs, other messages by type."""
     found: list[Any] = []
@@ -125,6 +141,60 @@ class ResumeTests(StreamCase):
         self.assertEqual(told(self.take(snapshot(2, epoch="b")))[0], (None, None, "other_epoch"))
 
 
+class SubscriptionTests(StreamCase):
+    """What a subscription does to the numbers."""
+
+    def test_moves(self) -> None:
+        """Telemetry goes on after the number that ``subscribed`` says, be it before or after the last one seen."""
+        self.take(snapshot(0), telemetry(0, 9))
+        messages = self.take(subscribed(20), some(20, 30, 25))
+        self.assertEqual(told(messages), ["subscribed", 25])
+        self.assertEqual(messages[0].position, Position("a", 20, 0))
+        messages = self.take(subscribed(28), some(28, 30, 29), telemetry(30, 31))
+        self.assertEqual(told(messages), ["subscribed", 29, 31])
+        self.assertEqual((self.stream.counters.gaps, self.stream.counters.points_repeated), (0, 0))
+
+    def test_while_joining(self) -> None:
+        """On a new connection it says nothing of what was missed, whether it comes before or after ``resumed``."""
+        for order in ((subscribed(30), resumed(9)), (resumed(9), subscribed(9))):
+            self.stream = Stream(Position("a", 9, 0))
+            self.stream.query()
+            self.assertEqual(told(self.take(*order, some(9, 12, 11), some(12, 30)))[2:], [11])
+            self.assertEqual(self.stream.counters.gaps, 0)
+        self.stream = Stream(Position("a", 9, 0), resume=False)
+        self.stream.query()
+        self.assertEqual(told(self.take(subscribed(30), snapshot(30))), ["subscribed", (10, 30, "not_resumed")])
+
+    def test_other_epoch(self) -> None:
+        """That of another run of the server does not hide that its points are still to be asked for."""
+        self.take(snapshot(7, 3))
+        self.take(subscribed(5, "b"), resumed(5, 1, "b", False), subscribed(5, "b"), gap(None, None, "x", "b"))
+        self.assertTrue(self.stream.again)
+        self.assertEqual(self.stream.query()["since"], "b:0")
+
+    def test_nothing_between(self) -> None:
+        """A resumption that goes on later, since nothing between is wanted, has lost nothing."""
+        self.take(snapshot(7))
+        self.assertEqual(told(self.take(resumed(20), some(20, 25, 24))), ["resumed", 24])
+        self.assertEqual(self.stream.counters.gaps, 0)
+
+    def test_resumed_before(self) -> None:
+        """One that goes on before the last number seen repeats nothing, as far as that can be told."""
+        self.take(snapshot(0), thinned(0, 40, {38: 20, 40: 18}))
+        messages = self.take(resumed(30), some(30, 36, 33), telemetry(36, 38), telemetry(38, 43), some(35, 50, 49))
+        self.assertEqual(told(messages), ["resumed", 41, 42, 43, 49])
+        self.assertEqual(self.stream.counters.points_repeated, 1 + 2 + 2)
+        self.assertEqual(self.stream.position, Position("a", 50, 0))
+
+    def test_handed_on(self) -> None:
+        """What the server says of the quality, and its refusals, are handed out and change nothing."""
+        quality = {"type": "quality", "epoch": "a", "seq": 3, "level": "reduced", "since": 1, "conflated": 0}
+        refusal = {"type": "error", "request": "subscribe", "error": "max_hz is 0"}
+        messages = self.take(snapshot(7), quality, refusal)
+        self.assertEqual([message.content for message in messages], [quality, refusal])
+        self.assertEqual({message.position for message in messages}, {Position("a", 7, 0)})
+
+
 class NumbersTests(StreamCase):
     """Within a connection."""
 
@@ -146,6 +216,21 @@ class NumbersTests(StreamCase):
         some = {**telemetry(0, 9), "data": [{"n": 5}]}
         self.assertEqual(told(self.take(snapshot(0), some, telemetry(9, 10))), [5, 10])
         self.assertEqual(self.stream.counters.points_lost, 0)
+
+    def test_thinned(self) -> None:
+        """Points that others stand for are not lost, and are counted."""
+        messages = self.take(snapshot(0), thinned(0, 40, {38: 20, 40: 18}), thinned(40, 42, {41: 1, 42: 1}))
+        self.assertEqual(told(messages), [38, 40, 41, 42])
+        counters = self.stream.counters
+        self.assertEqual((counters.points, counters.points_conflated, counters.points_lost), (4, 36, 0))
+
+    def test_thinned_repeated(self) -> None:
+        """What a thinned message says of points that are known is left out with them, where that can be told."""
+        (message,) = self.take(snapshot(0), telemetry(0, 41), thinned(40, 42, {41: 1, 42: 1}))[1:]
+        self.assertEqual((message.points, message.content["counts"]), ([{"n": 42}], [1]))
+        self.assertEqual(message.content["ranges"], [{"n": [42, 42]}])
+        self.assertEqual(told(self.take(thinned(40, 44, {41: 1, 43: 2}))), [41, 43])
+        self.assertEqual(self.stream.position, Position("a", 44, 0))
 
     def test_insights(self) -> None:
         """Insights that are known are left out; those that are missing are counted."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 import sys
@@ -11,7 +12,16 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pitwall import cli
 from pitwall.client.stream import Message
-from pitwall.client.tail_command import Wanted, gap_sentence, insight_line, line, lines
+from pitwall.client.subscription import Subscription
+from pitwall.client.tail_command import (
+    Wanted,
+    gap_sentence,
+    insight_line,
+    line,
+    lines,
+    quality_sentence,
+    subscription,
+)
 
 A_POINT = {
     "meta_time": "2025-09-06T18:42:10.250Z",
@@ -23,7 +33,7 @@ A_POINT = {
     "accx_can": 0.12,
     "rpm": 5920,
 }
-EVERYTHING = Wanted(frozenset(), None)
+EVERYTHING = Wanted(frozenset(), frozenset())
 
 
 def update(*points: dict[str, Any]) -> Message:
@@ -57,7 +67,7 @@ class LineTests(SynchronousTestCase):
     def test_wanted(self) -> None:
         """Only the cars, and the track, that were asked for."""
         points = [{"track": track, "chassis": chassis} for track in ("barber", "cota") for chassis in "abc"]
-        wanted = Wanted(frozenset("ac"), "cota")
+        wanted = Wanted(frozenset("ac"), frozenset(("cota",)))
         self.assertEqual(wanted.of(points), [points[3], points[5]])
         self.assertEqual(EVERYTHING.of(points), points)
 
@@ -80,6 +90,32 @@ class LineTests(SynchronousTestCase):
         many = {"first": 5, "last": 9, "points": 5, "reason": "overwritten"}
         self.assertEqual(gap_sentence(many), "5 points are missing, 5 to 9: the server has no longer got them")
         self.assertIn("started anew", gap_sentence({"points": None, "reason": "other_epoch"}))
+
+    def test_quality(self) -> None:
+        """What the server says of how much it sends is a sentence."""
+        self.assertIn("too slow", quality_sentence({"level": "reduced", "conflated": 0}))
+        self.assertIn("every point again; 13 points", quality_sentence({"level": "full", "conflated": 13}))
+
+    def test_subscription(self) -> None:
+        """The server is asked for what the options say, and for nothing where they do not."""
+
+        def asked(*arguments: str) -> Subscription | None:
+            parser = argparse.ArgumentParser()
+            cli.tail_options(parser)
+            return subscription(parser.parse_args(arguments))
+
+        self.assertIsNone(asked())
+        self.assertIsNone(asked("--insights", "--snapshot"))
+        types = ["telemetry_update", "quality"]
+        self.assertEqual(
+            asked("--chassis", "a,b", "--chassis", "c", "--track", "cota"),
+            Subscription(["a", "b", "c"], ["cota"], types=types),
+        )
+        types = ["telemetry_update", "insight_update", "quality"]
+        self.assertEqual(
+            asked("--channels", "rpm", "--max-hz", "10", "--insights"),
+            Subscription(channels=["rpm"], max_hz=10.0, types=types),
+        )
 
 
 class WithoutWebsocketsTests(SynchronousTestCase):

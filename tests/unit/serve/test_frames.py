@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pitwall.serve.frames import Frame, FrameLog, deflated_frame, frame, payload_of
 from tests.doubles import frames_in
+from tests.sizes import EDGES, message_deflating_to, message_of
 
 #: Where the length in a frame's head takes another form.
 SIZES = (0, 1, 125, 126, 127, 65535, 65536, 65537)
@@ -39,6 +40,24 @@ class FrameTests(SynchronousTestCase):
             ((first_byte, packed),) = frames_in(deflated_frame(payload))
             self.assertEqual(first_byte, 0xC1)
             self.assertEqual(inflated(packed), payload, size)
+
+    def test_shortest_length(self) -> None:
+        """The length in a frame's head has the shortest form at each edge of one, deflated or not."""
+        for size in EDGES:
+            head = 2 if size <= 125 else 4 if size <= 65535 else 10
+            message = message_of(size)
+            framed = frame(message)
+            self.assertEqual((len(framed), framed[0]), (head + size, 0x81), size)
+            self.assertEqual(frames_in(framed), [(0x81, message)])
+            self.assertEqual(inflated(frames_in(deflated_frame(message))[0].payload), message)
+
+            message = message_deflating_to(size)
+            framed = deflated_frame(message)
+            self.assertEqual((len(framed), framed[0]), (head + size, 0xC1), size)
+            ((_, packed),) = frames_in(framed)
+            self.assertEqual(len(packed), size)
+            self.assertEqual(inflated(packed), message)
+            self.assertEqual(bytes(payload_of(framed)), packed)
 
     @given(st.binary(max_size=70_000))
     def test_any_payload(self, payload: bytes) -> None:

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pitwall.serve.broadcast import Broadcaster, Pace
 from pitwall.serve.health import Health, RateMeter
-from tests.doubles import a_hub, publish
+from tests.doubles import Screen, WebServer, a_hub, publish
 
 
 class RateMeterTests(SynchronousTestCase):
@@ -79,9 +79,11 @@ class HealthTests(SynchronousTestCase):
         self.hub.refuse("udp", "missing_field")
         self.hub.ledger.aggregations = 5
         self.hub.ledger.aggregation_missed = 6
-        self.hub.ledger.points_skipped = 8
+        self.hub.ledger.points_skipped, self.hub.ledger.points_conflated = 8, 9
         self.aggregation.took_s, self.aggregation.field_s, self.aggregation.restarts = 0.0125, 0.001, 2
-        self.broadcaster.clients[object()] = None
+        client = Screen(WebServer(self)).protocol
+        client.delivery.fidelity.reduced = True
+        self.broadcaster.clients[client] = client.delivery
         _, answer = self.health.answer(0.0)
         expected = {
             "messagesReceived": 160,
@@ -95,6 +97,9 @@ class HealthTests(SynchronousTestCase):
             "udpKernelDrops": 7,
             "aggregationMissed": 6,
             "clientPointsSkipped": 8,
+            "clientPointsConflated": 9,
+            "clientsReduced": 1,
+            "subscriptions": 0,
             "flushIntervalMs": 8.0,
             "workerRestarts": 2,
             "accepted": {"udp": 150, "http": 10},

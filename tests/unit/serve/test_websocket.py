@@ -373,7 +373,7 @@ class SlowClientTests(SynchronousTestCase):
             self.server.run_for(0.01)
             slow.read(3000)
         slow.read()
-        self.server.run_for(0.05)
+        self.server.run_for(0.5)
         self.assertGreater(slow.protocol.delivery.conflated, 1000)
         self.assertEqual(slow.protocol.delivery.dropped, 0)
         self.assert_accounted(slow)
@@ -436,6 +436,7 @@ class SlowClientTests(SynchronousTestCase):
             self.server.broadcaster.tell({"n": n})
         self.assertTrue(slow.protocol.paused)
         slow.read()
+        self.server.run_for(1)
         insights = [message["n"] for message in slow.messages() if message["type"] == "insight_update"]
         self.assertEqual(insights, [0, 1, 2, 3, 4])
         self.assert_accounted(slow)

@@ -102,6 +102,8 @@ class UpdateTests(SynchronousTestCase):
         self.assertEqual(told["high"], [[None, None, None, None, 142, 6000], [None] * 6])
         self.assertEqual(read_points(told)[1], {"track": "barber", "chassis": "b"})
         self.assertNotIn("ranges", told)
+        alone = self.told(A_POINT, thinned=Thinned([3], [{"rpm": (5000.5, 6000.0)}]))
+        self.assertEqual((alone["channels"][-1], alone["low"][0][-1], alone["rows"][0][-1]), ("rpm", 5000.5, None))
         plain = self.told(A_POINT, A_POINT, thinned=Thinned([3, 1], [{"speed_kmh": (1.5, 2.5)}, {}]))
         self.assertEqual((plain["channels"], plain["low"][0][-1]), (list(A_POINT), 1.5))
 
