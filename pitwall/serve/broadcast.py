@@ -28,6 +28,8 @@ from pitwall.wire.messages import insight_update
 #: The longest interval between flushes, and the longest when a flush takes over half of it [s].
 LONGEST_S = 0.1
 LONGEST_LOADED_S = 0.2
+#: So many batches that were made again are kept until the next flush.
+MOST_OLDER = 8
 
 
 class Pace:
@@ -93,6 +95,7 @@ class Broadcaster:
         self.streams = Streams(hub.epoch, most_streams)
         self.insights = InsightLog()
         self.batch: Batch | None = None
+        self._older: dict[tuple[int, int], Batch] = {}  # batches made again since the last flush
         self._timers: dict[Stream, IDelayedCall] = {}
         self.clients: dict[Any, Any] = {}
         self.gone = Totals()
@@ -128,6 +131,7 @@ class Broadcaster:
         first, last = max(self.flushed_seq + 1, self.hub.ring.first_seq), self.hub.last_seq
         self.flushed_seq = last
         arrivals = self._times.take()
+        self._older.clear()
         if first > last:
             return
         self.hub.ledger.messages_broadcast += 1
@@ -169,6 +173,15 @@ class Broadcaster:
         """Let go of what no client wants any more; to be called every second or so."""
         for stream in self.streams:
             stream.frames.expire(now)
+
+    def older(self, first: int, last: int) -> Batch:
+        """Points of flushes before, which must be in the ring: many clients that fall behind together want the same."""
+        batch = self._older.get((first, last))
+        if batch is None:
+            if len(self._older) >= MOST_OLDER:
+                self._older.clear()
+            batch = self._older[first, last] = Batch(first, self.hub.ring.between(first, last), self.streams.columns)
+        return batch
 
     def left(self, stream: Stream) -> None:
         """A client has left a stream; without clients it goes, and its timer with it."""

@@ -7,8 +7,8 @@ adds digests up for one stream or one client until the next message may be sent:
     points  ──▶ Digest ──┬──▶ Conflation (10 Hz)        ──▶ newest points, counts, ranges
               (a flush)  └──▶ Conflation (slow client)  ──▶ …
 
-Channels are numeric fields of a point, vendor's own included. A column is given to each as it
-is first seen, ``MOST_CHANNELS`` at most: beyond it a channel has no range.
+Channels are numeric fields of a point, vendor's own included. Those of the catalogue have a column; others
+are given one as they are first seen, until there are ``MOST_CHANNELS``: beyond it a channel has no range.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from msgspec import json
 from numpy.typing import NDArray
+
+from pitwall.model.channels import CHANNELS
 
 #: Channels that get ranges, in all.
 MOST_CHANNELS = 256
@@ -34,7 +36,8 @@ class Columns:
 
     def __init__(self, most: int = MOST_CHANNELS) -> None:
         self._most = most
-        self._columns: dict[str, int] = {}
+        # Whatever names a vendor makes up, these have a range.
+        self._columns = {name: column for column, name in enumerate(CHANNELS)}
 
     def __len__(self) -> int:
         return len(self._columns)
@@ -132,7 +135,8 @@ class Conflated(NamedTuple):
     Attributes:
         newest: the JSON of the newest point of each car, oldest first.
         counts: how many points each stands for.
-        ranges: by channel, its least and greatest value; those that did not change are left out.
+        ranges: by channel, its least and greatest value; those that the newest point tells by itself, since they
+            did not change, are left out.
     """
 
     newest: Sequence[bytes]
@@ -218,7 +222,7 @@ class Conflation:
             for column, name in enumerate(names[: len(lows[row])]):
                 if channels is not None and name not in channels:
                     continue
-                if changed[row, column] or (constant[row][column] and name not in point):
+                if changed[row, column] or (constant[row][column] and type(point.get(name)) not in (int, float)):
                     told[name] = (lows[row][column], highs[row][column])
             ranges.append(told)
         found = Conflated([self._newest[row] for row in order], [self._counts[row] for row in order], ranges)
@@ -228,7 +232,6 @@ class Conflation:
     def _grow(self, width: int) -> None:
         cars, had = self._low.shape
         if cars < len(self._newest) or had < width:
-            # Room for some more, so that it is not grown for each new car.
             shape = max(len(self._newest), cars), max(width, had)
             low = np.full((len(self._newest), shape[1]), np.nan)
             high = low.copy()

@@ -399,9 +399,10 @@ class Delivery:
             self._send(stream.thinned(conflation, self._told, seq), now, ping=True)
             self._broadcaster.hub.ledger.points_conflated += self.conflated - before
         self._pass(conflation.last)
-        if climbs and self._told <= stream.sent_seq:
+        if climbs:
             if self._told < stream.sent_seq:
                 self._send(stream.nothing(self._told, stream.sent_seq), now)
+            self._told = stream.sent_seq  # what was lost behind it was not wanted
             fidelity.climb(now)
             self._conflation = None
             self._go_live(stream.frames.end)
@@ -418,9 +419,9 @@ class Delivery:
         if conflation.last < min(flushed, ring.first_seq - 1):  # the ring went round meanwhile
             conflation.restart(min(flushed, ring.first_seq - 1))
         if conflation.last < flushed:
-            first = conflation.last + 1
-            raws = ring.between(first, min(first + STEP - 1, flushed))
-            conflation.add(self.stream.batch(first, raws).digest)
+            # In steps that end at the same points for all clients that are here together.
+            last = min(conflation.last - conflation.last % STEP + STEP, flushed)
+            conflation.add(self._broadcaster.older(conflation.last + 1, last).digest)
         if conflation.last < flushed:
             self._later(0.0)
             return False

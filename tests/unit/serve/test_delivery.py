@@ -208,14 +208,15 @@ class CaseTests(SynchronousTestCase):
         self.assertEqual(play.viewers[0].missed, 0)
 
     def test_silent_car_climbs(self) -> None:
-        """Who is behind, and then wants a car of which nothing comes, is behind no more."""
-        play = self.play(1)
-        self.slow(play)
-        play.play(("subscribe", 0, 4))
-        play.play(("read all", 0, 0))
-        play.play(("run", 4.0, 1))
-        self.assertEqual(play.viewers[0].level, "full")
-        play.end()
+        """Who is behind, and then wants a car of which nothing comes, is behind no more, whatever the ring has lost."""
+        for capacity in (100_000, 20):
+            play = self.play(1, 4, capacity=capacity)
+            self.slow(play)
+            play.play(("subscribe", 0, 4))
+            play.play(("read all", 0, 0))
+            play.play(("run", 4.0, 1))
+            self.assertEqual(play.viewers[0].level, "full")
+            play.end()
 
     def test_rare_messages_climb(self) -> None:
         """Who is behind with ``max_hz`` gets the common messages again, whenever these fall."""
@@ -372,6 +373,29 @@ class CaseTests(SynchronousTestCase):
         self.server.run_for(1)
         play.check()
         self.assertEqual(viewer.last, 5000)
+
+    def test_all_stop_at_once(self) -> None:
+        """Where many clients fall behind together, what they were to get is decoded once for all of them."""
+        self.server = WebServer(self)
+        screens = [Screen(self.server, room=0) for _ in range(30)]
+        published, taken = Published(self.server.hub), []
+        between = self.server.hub.ring.between
+
+        def counted(first: int, last: int) -> list[bytes]:
+            taken.append(first)
+            return between(first, last)
+
+        self.patch(self.server.hub.ring, "between", counted)
+        for _ in range(100):
+            published.publish([0, 1] * 20, padding=100)
+            self.server.run_for(0.01)
+        self.assertTrue(all(screen.protocol.delivery.fidelity.reduced for screen in screens))
+        flushes = self.server.hub.ledger.messages_broadcast
+        self.assertLess(len(taken), flushes + 10)
+        for screen in screens:
+            screen.read()
+        self.server.run_for(0.1)
+        self.assertEqual({screen.protocol.delivery.reached for screen in screens}, {4000})
 
     def test_a_thousand_subscriptions(self) -> None:
         """One client that wants something else all the time leaves no stream and no timer behind."""
