@@ -205,9 +205,8 @@ class Delivery:
         if since.insight_seq is not None and same:
             insight_seq = max(min(since.insight_seq, insights.seq), insights.first_seq - 1)
             lost = lost or insight_seq > since.insight_seq
-            self._insights.clear()
             if INSIGHTS in self.subscription.types:
-                self._insights.put_again(insights.after(insight_seq))
+                self._insights.restart(insights.after(insight_seq))
         self._go_to(seq)
         self._outlet.say(Frame(messages.resumed(hub.epoch, self._told, insight_seq, not lost)))
         if not same:

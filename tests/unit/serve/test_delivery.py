@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from msgspec import msgpack
 from twisted.trial.unittest import SynchronousTestCase
 
+from pitwall.serve.insightlog import Kept
 from tests.doubles import Screen, WebServer, answers_in, client_frame, handshake
 from tests.unit.serve.viewers import CARS, Published, Viewer
 
@@ -319,6 +320,28 @@ class CaseTests(SynchronousTestCase):
         self.server.run_for(1)
         play.check()
         self.assertNotIn("insight_update", play.viewers[0].messages)
+
+    def test_insights_again_as_they_are_read(self) -> None:
+        """Who wants hundreds of insights again and does not read has a few of them in memory; they come as it reads."""
+        play = self.play(1)
+        for _ in range(200):
+            play.play(("insight", 200, 0))
+        viewer, unpacked, frame = play.viewers[0], [], Kept.frame
+
+        def counted(kept: Kept) -> Any:
+            unpacked.append(kept)
+            return frame.__get__(kept)
+
+        self.patch(Kept, "frame", property(counted))
+        viewer.screen.connection.kernel.room = 0
+        viewer.say({"type": "resume", "since": f"{self.hub.epoch}:0", "insight_seq": 5})
+        play.play(("run", 0.2, 0))
+        self.assertLess(len(unpacked), 20)
+        play.play(("insight", 200, 0))
+        self.assertTrue(viewer.connected)
+        play.play(("read all", 0, 0))
+        play.play(("run", 0.2, 0))
+        self.assertEqual((len(unpacked), viewer.insight), (195, 201))
 
     def test_ahead_of_the_flush(self) -> None:
         """A point that ``/api/recent`` has told of is known, though it is not sent yet."""

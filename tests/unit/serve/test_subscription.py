@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from pitwall.contract.messages import LEAST_HZ, MOST_HZ
 from pitwall.serve.subscription import (
-    LEAST_HZ,
-    MOST_HZ,
     MOST_NAMES,
     TYPES,
     AskError,
