@@ -226,7 +226,7 @@ class Delivery:
             AskError: there are too many subscriptions.
         """
         streams, old = self._broadcaster.streams, self.stream
-        new = streams.get(key_of(subscription, self._packed), self._broadcaster.flushed_seq)
+        new = streams.get(key_of(subscription, self._packed), self._broadcaster.flushed_seq, old)
         self.subscription = subscription
         if INSIGHTS not in subscription.types:
             self._insights.clear()
