@@ -31,7 +31,7 @@ from pitwall.serve.subscription import INSIGHTS, QUALITY, UNASKED, Subscription
 from pitwall.wire import messages
 
 #: Points of a step of catching up, what these may come to, and what a message of it may have [bytes].
-STEP = 1000
+STEP = 500
 STEP_BYTES = 256 << 10
 STEP_MESSAGE_BYTES = 64 << 10
 #: Insights of a step of sending them again.
