@@ -31,7 +31,7 @@ from pitwall.serve.subscription import INSIGHTS, QUALITY, UNASKED, Subscription
 from pitwall.wire import messages
 
 #: Points of a step of catching up, what these may come to, and what a message of it may have [bytes].
-STEP = 1000
+STEP = 500
 STEP_BYTES = 256 << 10
 STEP_MESSAGE_BYTES = 64 << 10
 #: Insights of a step of sending them again.
@@ -218,9 +218,8 @@ class Delivery:
         if since.insight_seq is not None and same:
             insight_seq = max(min(since.insight_seq, insights.seq), insights.first_seq - 1)
             lost = lost or insight_seq > since.insight_seq
-            self._insights.clear()
             if INSIGHTS in self.subscription.types:
-                self._insights.put_again(insights.after(insight_seq))
+                self._insights.restart(insights.after(insight_seq))
         self._go_to(seq)
         self._outlet.say(Frame(messages.resumed(hub.epoch, self._told, insight_seq, not lost)))
         if not same:
@@ -240,7 +239,7 @@ class Delivery:
             AskError: there are too many subscriptions.
         """
         streams, old = self._broadcaster.streams, self.stream
-        new = streams.get(key_of(subscription, self._packed), self._broadcaster.flushed_seq)
+        new = streams.get(key_of(subscription, self._packed), self._broadcaster.flushed_seq, old)
         self.subscription = subscription
         if INSIGHTS not in subscription.types:
             self._insights.clear()

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from pitwall.serve.frames import Frame
+from pitwall.serve.insightlog import Kept
 from pitwall.serve.narrowing import Narrowing
 from pitwall.serve.subscription import Subscription
 
@@ -20,11 +21,12 @@ class InsightLane:
 
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
+        self._again: deque[Kept] = deque()  # older than all those that wait
         self._waiting: deque[tuple[Narrowing, int]] = deque()
         self._bytes = 0
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._again) + len(self._waiting)
 
     def put(self, narrowing: Narrowing, subscription: Subscription) -> bool:
         """
@@ -38,17 +40,21 @@ class InsightLane:
         self._bytes += size
         return self._bytes <= self._most_bytes
 
-    def put_again(self, frames: Iterable[Frame]) -> None:
-        """Add some that were said before; they are kept for others in any case, so they need no room."""
-        self._waiting += [(Narrowing(frame), 0) for frame in frames]
+    def restart(self, kept: Iterable[Kept]) -> None:
+        """Let all go, and take some that were said before in their place: kept in any case, they need no room."""
+        self.clear()
+        self._again += kept
 
     def take(self, subscription: Subscription) -> Frame:
         """The oldest, as the client wants it now."""
+        if self._again:
+            return Narrowing(self._again.popleft().frame).of(subscription)
         narrowing, size = self._waiting.popleft()
         self._bytes -= size
         return narrowing.of(subscription)
 
     def clear(self) -> None:
         """Let all of them go."""
+        self._again.clear()
         self._waiting.clear()
         self._bytes = 0

@@ -9,13 +9,35 @@ from __future__ import annotations
 
 import zlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 from pitwall.serve.frames import Frame, payload_of
 
 #: So many are kept, and so much of them, packed [bytes].
 MOST_KEPT = 256
 MOST_BYTES = 8 << 20
+
+
+class Kept:
+    """
+    A message that was sent, packed.
+
+    Args:
+        frame: the message.
+    """
+
+    __slots__ = ("_packed",)
+
+    def __init__(self, frame: Frame) -> None:
+        self._packed = zlib.compress(payload_of(frame.plain), level=1)
+
+    def __len__(self) -> int:
+        return len(self._packed)
+
+    @property
+    def frame(self) -> Frame:
+        """The message, made anew each time."""
+        return Frame(zlib.decompress(self._packed))
 
 
 class InsightLog:
@@ -30,7 +52,7 @@ class InsightLog:
     def __init__(self, most: int = MOST_KEPT, most_bytes: int = MOST_BYTES) -> None:
         self._most = most
         self._most_bytes = most_bytes
-        self._packed: deque[bytes] = deque()
+        self._packed: deque[Kept] = deque()
         self._bytes = 0
         self.seq = 0
         self.newest: Frame | None = None
@@ -44,13 +66,13 @@ class InsightLog:
         """Keep a message, the next in number, and let the oldest go."""
         self.seq += 1
         self.newest = frame
-        packed = zlib.compress(payload_of(frame.plain), level=1)
+        packed = Kept(frame)
         self._packed.append(packed)
         self._bytes += len(packed)
         while len(self._packed) > self._most or (self._bytes > self._most_bytes and len(self._packed) > 1):
             self._bytes -= len(self._packed.popleft())
 
-    def after(self, seq: int) -> Iterator[Frame]:
+    def after(self, seq: int) -> Sequence[Kept]:
         """The messages numbered above ``seq`` that are kept, oldest first."""
         skip = max(seq + 1 - self.first_seq, 0)
-        return (Frame(zlib.decompress(packed)) for packed in list(self._packed)[skip:])
+        return list(self._packed)[skip:]

@@ -30,27 +30,33 @@ class Streams:
     def __len__(self) -> int:
         return len(self._streams)
 
-    def get(self, key: StreamKey | None, seq: int) -> Stream:
+    def get(self, key: StreamKey | None, seq: int, left: Stream | None = None) -> Stream:
         """
         The stream of a subscription; a new one begins after point ``seq``.
+
+        Args:
+            key: the subscription.
+            seq: the last point that was flushed.
+            left: the stream that a client is about to leave for it.
 
         Raises:
             FullError: there are too many different subscriptions.
         """
         stream = self._streams.get(key)
         if stream is None:
-            self.check(key)
+            self.check(key, left)
             stream = self._streams[key] = Stream(key, self._epoch, seq, self.columns)
         return stream
 
-    def check(self, key: StreamKey | None) -> None:
+    def check(self, key: StreamKey | None, left: Stream | None = None) -> None:
         """
         Whether there is room for a subscription.
 
         Raises:
             FullError: there is none.
         """
-        if key not in self._streams and len(self._streams) >= self._most and key != PLAIN_KEY:
+        gone = left is not None and len(left.clients) == 1
+        if key not in self._streams and len(self._streams) - gone >= self._most and key != PLAIN_KEY:
             raise FullError(f"{self._most} different subscriptions are served already (MAX_SUBSCRIPTIONS)")
 
     def left(self, stream: Stream) -> bool:

@@ -73,7 +73,7 @@ class InsightLogTests(SynchronousTestCase):
             log.append(frame)
         self.assertEqual((log.seq, log.first_seq, log.newest), (5, 3, frames[-1]))
         for after, kept in ((3, frames[3:]), (0, frames[2:]), (5, [])):
-            self.assertEqual([frame.plain for frame in log.after(after)], [frame.plain for frame in kept])
+            self.assertEqual([one.frame.plain for one in log.after(after)], [frame.plain for frame in kept])
         log.append(Frame(random.Random(1).randbytes(500)))
         self.assertEqual((log.first_seq, log.seq), (6, 6))
 

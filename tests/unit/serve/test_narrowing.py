@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pitwall.serve.frames import Frame, payload_of
 from pitwall.serve.insightlane import InsightLane
+from pitwall.serve.insightlog import Kept
 from pitwall.serve.narrowing import Narrowing
 from pitwall.serve.subscription import Subscription
 
@@ -101,7 +102,7 @@ class InsightLaneTests(SynchronousTestCase):
         small = len(Narrowing(frame).of(of("b")).plain)
         self.assertLess(small, len(frame.plain))
         lane = InsightLane(2 * small)
-        lane.put_again([frame] * 9)
+        lane.restart([Kept(frame)] * 9)
         self.assertEqual([lane.put(Narrowing(frame), of("b")) for _ in range(3)], [True, True, False])
         self.assertEqual(len(lane), 12)
         for _ in range(12):
@@ -119,3 +120,12 @@ class InsightLaneTests(SynchronousTestCase):
         first = said(lane.take(of("a")))
         self.assertEqual((first["insight_seq"], len(first["data"])), (1, 2))
         self.assertEqual(said(lane.take(Subscription()))["insight_seq"], 2)
+
+    def test_again(self) -> None:
+        """Those that are said again take the place of what waited, and come before what is new."""
+        lane = InsightLane(10**6)
+        frames = [Frame(json.dumps({**MESSAGE, "insight_seq": number}).encode()) for number in range(4)]
+        lane.put(Narrowing(frames[0]), of("a"))
+        lane.restart(map(Kept, frames[1:3]))
+        lane.put(Narrowing(frames[3]), of("a"))
+        self.assertEqual([said(lane.take(of("a")))["insight_seq"] for _ in range(len(lane))], [1, 2, 3])
