@@ -209,6 +209,20 @@ def run_tail(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> 
     return run(arguments)
 
 
+def keys_options(parser: argparse.ArgumentParser) -> None:
+    """The options of ``pitwall keys``."""
+    from pitwall.keys.command import options
+
+    options(parser)
+
+
+def run_keys(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
+    """Run ``pitwall keys``; ends the process where the arguments are wrong."""
+    from pitwall.keys.command import run
+
+    return run(parser, arguments)
+
+
 def _server(text: str) -> str:
     return _url(text, ("http", "https"), "http://localhost:8081").rstrip("/")
 
@@ -271,4 +285,5 @@ COMMANDS = {
     "audit": Command("check that a server's books are exact", audit_options, run_audit),
     "score": Command("say what recordings come to, and score the forecasts", score_options, run_score),
     "tail": Command("print what a running server sends, as it comes", tail_options, run_tail),
+    "keys": Command("add, list and remove the keys of a server", keys_options, run_keys),
 }
