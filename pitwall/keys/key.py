@@ -9,7 +9,7 @@ line::
 
 A password would want a slow, salted hash, for it can be guessed: there are
 dictionaries. Of 2²⁵⁶ keys there is none, so the quickest hash is as safe as the
-slowest, and a post with a key costs a microsecond more than one without.
+slowest, and no request waits for it.
 """
 
 from __future__ import annotations
