@@ -71,8 +71,9 @@ class Guards(Service):
         """Say who may do what, and answer SIGHUP."""
         super().startService()
         self._say_who_may()
-        self._had_terminal = _has_terminal()
         self._before = signal.signal(signal.SIGHUP, self._hung_up)
+        # Whoever has it ignored, as by nohup, wants the server to outlive the terminal.
+        self._had_terminal = self._before != signal.SIG_IGN and _has_terminal()
 
     def stopService(self) -> None:
         """Leave SIGHUP as it was."""
@@ -90,6 +91,8 @@ class Guards(Service):
 
     def reload(self) -> None:
         """Read all of it, the certificate too."""
+        if not (self.keys or self.seal or self.certificate):
+            self.log.info("SIGHUP: there are no keys and there is no certificate to read again")
         self.look(anyway=True)
         if self.certificate is not None:
             try:

@@ -159,7 +159,7 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
         aggregation.book,
         lambda: books.answer(reactor.seconds()),
         settings["WS_PATH"],
-        settings["HSTS_SECONDS"],
+        hsts_s=settings["HSTS_SECONDS"],
     )
     websocket = WebSocketDoor(
         WebSocketResource(screens),

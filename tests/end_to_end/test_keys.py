@@ -236,7 +236,12 @@ class StartTests(KeysCase):
         self.assertIn("others may read it", self.log_of("others may", API_KEYS_FILE=str(server.path)))
 
     def test_terminal(self) -> None:
-        """A server whose terminal goes ends, as everything else in it does."""
+        """A server whose terminal goes ends, as everything else in it does; one that was started by nohup stays."""
+        self.hang_up(signal.SIG_DFL)
+        self.hang_up(signal.SIG_IGN)
+
+    def hang_up(self, before: signal.Handlers) -> None:
+        """Start a server in a terminal, where SIGHUP does this, and take the terminal away."""
         environment = clean_environment(
             HOST="127.0.0.1", PORT=str(free_port()), UDP_PORT=str(free_port()), AGG_WORKERS="1"
         )
@@ -244,11 +249,16 @@ class StartTests(KeysCase):
             pid, terminal = pty.fork()
             if pid == 0:
                 os.chdir(directory)
+                signal.signal(signal.SIGHUP, before)
                 os.execve(TWISTD, [str(TWISTD), "-n", "--pidfile=", "--logfile=log", "pitwall"], environment)
             log = Path(directory, "log")
             try:
                 wait_for("the server", lambda: log.exists() and "no API_KEYS_FILE" in log.read_text(), 20)
                 os.close(terminal)
+                if before == signal.SIG_IGN:
+                    wait_for("the signal", lambda: "SIGHUP: there are no keys" in log.read_text())
+                    self.assertTrue(alive(pid))
+                    os.kill(pid, signal.SIGTERM)
                 wait_for("its end", lambda: os.waitpid(pid, os.WNOHANG)[0], 10)
                 self.assertIn("Server Shut Down", log.read_text())
             finally:

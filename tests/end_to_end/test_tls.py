@@ -16,7 +16,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection, connect, unix_connect
 
 from pitwall.tls import Certificate, TLSError
 from tests.end_to_end.certificates import trusting, write_certificate
@@ -249,7 +249,7 @@ class EndpointTests(TLSCase):
             return False
 
     def test_unix(self) -> None:
-        """It may be a socket of this machine, which is gone at the end; its clients have no address, and are told."""
+        """It may be a socket of this machine, screens included, and it is gone at the end."""
         path = str(self.directory / "sock")
         if len(path) > 100:
             path = os.path.relpath(path)
@@ -261,6 +261,10 @@ class EndpointTests(TLSCase):
         with raw:
             raw.sendall(b"GET /api/cars HTTP/1.1\r\nHost: wall\r\n\r\n")
             self.assertTrue(raw.recv(4096).startswith(b"HTTP/1.1 200"))
+            with unix_connect(path, "ws://localhost/ws/realtime"):
+                raw.sendall(b"GET /api/ledger HTTP/1.1\r\nHost: wall\r\n\r\n")
+                ledger = json.loads(raw.recv(65536).partition(b"\r\n\r\n")[2])
+                self.assertEqual([type(client["address"]) for client in ledger["clients"]], [str])
         server.stop()
         self.assertFalse(os.path.exists(path))
         self.assertNotIn("Traceback", server.log())
