@@ -9,6 +9,7 @@ for wrong usage, and 128 and the number of the signal after a signal.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -23,6 +24,8 @@ MOST_BATCH = 64 << 20
 MOST_RETRY_S = 86400
 #: The longest name of a track or a car, as in a point [characters].
 MOST_NAME = 64
+#: What has the key where no option says it.
+KEY_VARIABLE = "PITWALL_KEY"
 #: How often telemetry may be asked for [1/s].
 LEAST_HZ, MOST_HZ = 0.1, 100.0
 
@@ -76,6 +79,7 @@ def import_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--server", type=_server, default="http://localhost:8081", metavar="URL", help="default: %(default)s"
     )
+    _key_option(parser)
     parser.add_argument("--track", type=_name, metavar="T", help="the track of rows that do not say it")
     parser.add_argument("--chassis", type=_name, metavar="C", help="the car of rows that do not say it")
     parser.add_argument("--follow", action="store_true", help="go on with what is appended, until Ctrl-C")
@@ -162,6 +166,7 @@ def run_score(parser: argparse.ArgumentParser, arguments: argparse.Namespace) ->
 def audit_options(parser: argparse.ArgumentParser) -> None:
     """The options of ``pitwall audit``."""
     parser.add_argument("server", type=_server, metavar="URL", help="of the server, such as http://localhost:8081")
+    _key_option(parser)
     parser.add_argument("--json", action="store_true", help="say all of it as one JSON object")
 
 
@@ -187,6 +192,7 @@ def tail_options(parser: argparse.ArgumentParser) -> None:
         metavar="URL",
         help="the WebSocket, or the server; default: %(default)s",
     )
+    _key_option(parser)
     several: Any = {"type": _names, "action": "extend"}
     parser.add_argument("--chassis", metavar="C,…", help="only these cars; more than once", **several)
     parser.add_argument("--track", metavar="T,…", help="only cars on these tracks; more than once", **several)
@@ -207,6 +213,39 @@ def run_tail(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> 
         sys.stderr.write("pitwall: tail needs the package websockets: pip install 'pitwall[client]'\n")
         return 1
     return run(arguments)
+
+
+def keys_options(parser: argparse.ArgumentParser) -> None:
+    """The options of ``pitwall keys``."""
+    from pitwall.keys.command import options
+
+    options(parser)
+
+
+def run_keys(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
+    """Run ``pitwall keys``; ends the process where the arguments are wrong."""
+    from pitwall.keys.command import run
+
+    return run(parser, arguments)
+
+
+def _key_option(parser: argparse.ArgumentParser) -> None:
+    """The option that says a key; the variable keeps it from whoever may list processes."""
+    default = os.environ.get(KEY_VARIABLE, "").strip() or None
+    parser.add_argument(
+        "--key",
+        type=_key,
+        default=default,
+        metavar="KEY",
+        help=f"the key, if the server wants one; better ${KEY_VARIABLE}",
+    )
+
+
+def _key(text: str) -> str:
+    # The key is not shown: it may be a right one but for a character.
+    if not text.isascii() or not text.isprintable() or " " in text or not text:
+        raise argparse.ArgumentTypeError("this is no key, wanted one that `pitwall keys add` printed")
+    return text
 
 
 def _server(text: str) -> str:
@@ -271,4 +310,5 @@ COMMANDS = {
     "audit": Command("check that a server's books are exact", audit_options, run_audit),
     "score": Command("say what recordings come to, and score the forecasts", score_options, run_score),
     "tail": Command("print what a running server sends, as it comes", tail_options, run_tail),
+    "keys": Command("add, list and remove the keys of a server", keys_options, run_keys),
 }

@@ -14,9 +14,12 @@ from typing import Any, NamedTuple
 
 from twisted.python import usage
 
+from pitwall.keys.file import read
+from pitwall.keys.key import parse_keys
 from pitwall.model.channels import MAX_NAME
 from pitwall.model.events import parse_events
 from pitwall.model.track import TrackFileError, parse_tracks
+from pitwall.wire import signed
 from pitwall.wire.instants import WINDOW_ROWS
 
 
@@ -121,6 +124,23 @@ def _file(name: str, text: str) -> str:
     return str(path)
 
 
+def _keys_file(name: str, text: str) -> str:
+    return _parsed_file(name, text, parse_keys, "a file of `pitwall keys add`")
+
+
+def _hmac_file(name: str, text: str) -> str:
+    return _parsed_file(name, text, signed.parse_keys, "a file with a shared key a line")
+
+
+def _parsed_file(name: str, text: str, parse: Callable[[bytes], Any], wanted: str) -> str:
+    path = _file(name, text)
+    try:
+        parse(read(path))
+    except ValueError as error:
+        raise SettingError(f"{name} is {text}, wanted {wanted}: {error}") from None
+    return path
+
+
 def _track_file(name: str, text: str) -> str:
     path = _file(name, text)
     try:
@@ -158,6 +178,14 @@ SETTINGS = (
     Setting("PORT", 8081, _PORT, "TCP port of HTTP and WebSocket"),
     Setting("METRICS_PORT", None, _PORT, "TCP port that /metrics is on, and no other", "PORT, beside all else"),
     Setting("UDP_PORT", 20777, _PORT, "UDP port of telemetry"),
+    Setting(
+        "HTTP", None, _text, "endpoint of HTTP in place of HOST and PORT, as ssl:443:privateKey=…", "HOST and PORT"
+    ),
+    Setting("API_KEYS_FILE", None, _keys_file, "file with the keys of those who may read and send", "open to everyone"),
+    Setting("UDP_HMAC_KEY_FILE", None, _hmac_file, "file with the shared key of signed datagrams", "none is signed"),
+    Setting("TLS_CERT", None, _file, "certificate and chain (PEM), for HTTPS and WSS", "no TLS"),
+    Setting("TLS_KEY", None, _file, "its private key (PEM)", "no TLS"),
+    Setting("HSTS_SECONDS", 31_536_000, _whole(0, 1 << 31), "how long browsers are to insist on TLS [s], 0: not"),
     Setting("WS_PATH", "/ws/realtime", _path_of_websocket, "path of the WebSocket"),
     Setting("RINGBUFFER_SIZE", 20000, _whole(100, 5_000_000), "points kept"),
     Setting("BATCH_MS", 600, _whole(20, 60_000), "aggregation tick [ms]"),
@@ -210,6 +238,11 @@ def read_settings(options: Mapping[str, str | None], environ: Mapping[str, str])
             text = environ.get(setting.name, "")
         text = text.strip()
         values[setting.name] = setting.read(setting.name, text) if text else setting.default
+    for given, lacking in (("TLS_CERT", "TLS_KEY"), ("TLS_KEY", "TLS_CERT")):
+        if values[given] is not None and values[lacking] is None:
+            raise SettingError(f"{given} is {values[given]} without {lacking}, wanted both")
+    if values["TLS_CERT"] is not None and values["HTTP"] is not None:
+        raise SettingError(f"HTTP is {values['HTTP']} and TLS_CERT is {values['TLS_CERT']}, wanted one of them")
     if values["AGG_WORKERS"] is None:
         values["AGG_WORKERS"] = default_workers()
     return values

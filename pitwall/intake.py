@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pitwall.hub import Hub
+from pitwall.wire.errors import WireError
 from pitwall.wire.instants import WAIT_S
 from pitwall.wire.live import LiveDecoder
 from pitwall.wire.points import Decoded
@@ -54,6 +55,11 @@ class LiveIntake:
         if joiner.waiting and self._call is None:
             self._call = self._later(WAIT_S, self._overdue)
         return tally
+
+    def refuse(self, error: WireError) -> None:
+        """Count what is not even looked into."""
+        self._hub.receive(self._door)
+        self._hub.refuse(self._door, error.reason)
 
     def flush(self) -> None:
         """Publish what waits: nothing more comes."""

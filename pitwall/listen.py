@@ -8,6 +8,7 @@ the reactor when the service starts.
 from __future__ import annotations
 
 import errno
+import os
 import resource
 import socket
 from collections.abc import Callable
@@ -15,7 +16,12 @@ from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+_log = Logger()
 
 
 class ListenError(OSError):
@@ -85,8 +91,6 @@ class AdoptedPortService(Service):
         goodbye: what is to be done first when it stops, while it still listens.
     """
 
-    log = Logger()
-
     def __init__(
         self, bound: socket.socket, factory: Any, reactor: Any, goodbye: Callable[[], Deferred[None]] | None = None
     ) -> None:
@@ -111,15 +115,85 @@ class AdoptedPortService(Service):
     def stopService(self) -> Any:
         """Take no more connections."""
         super().stopService()
-        if self._goodbye is None:
-            return self._close()
-        said = maybeDeferred(self._goodbye)
-        said.addErrback(lambda failure: self.log.failure("a goodbye failed", failure))
-        return said.addCallback(self._close)
+        return _closed(self._goodbye, self._close)
 
     def _close(self, _: Any = None) -> Any:
         port, self._port = self._port, None
         return None if port is None else port.stopListening()
+
+
+class EndpointService(Service):
+    """
+    Serves a factory on an endpoint until it stops; it listens from the moment it is made, before twistd forks.
+
+    Nothing is accepted before the reactor runs; whoever connects by then is kept waiting.
+
+    Args:
+        text: the endpoint, as Twisted's ``serverFromString`` takes it.
+        factory: answers.
+        reactor: listens.
+        goodbye: what is to be done first when it stops, while it still listens.
+
+    Raises:
+        ListenError: the endpoint makes no sense, or can't be had.
+    """
+
+    def __init__(
+        self, text: str, factory: Any, reactor: Any, goodbye: Callable[[], Deferred[None]] | None = None
+    ) -> None:
+        self._goodbye = goodbye
+        self._port: Any = None
+        self._pid = os.getpid()
+        failed: list[Failure] = []
+        try:
+            listening = serverFromString(reactor, text).listen(factory)
+        except Exception as error:  # whatever its parser, or a plugin's, makes of a wrong one
+            raise _no_endpoint(text, error) from None
+        listening.addCallbacks(self._listens, failed.append)
+        if failed:
+            raise _no_endpoint(text, failed[0].value)
+        if self._port is None:
+            raise ListenError(f"HTTP is {text}, wanted an endpoint that listens at once")
+
+    @property
+    def open(self) -> bool:
+        """Whether connections are taken."""
+        return self._port is not None
+
+    def privilegedStartService(self) -> None:
+        """Start; a socket of this machine has a lock file with a process number, which a daemon's is not yet."""
+        super().privilegedStartService()
+        lock = getattr(self._port, "lockFile", None)
+        if lock is not None and self._pid != os.getpid():
+            os.unlink(lock.name)
+            lock.lock()
+
+    def stopService(self) -> Any:
+        """Take no more connections."""
+        super().stopService()
+        return _closed(self._goodbye, self._close)
+
+    def _close(self, _: Any = None) -> Any:
+        port, self._port = self._port, None
+        return None if port is None else port.stopListening()
+
+    def _listens(self, port: Any) -> None:
+        self._port = port
+
+
+def _closed(goodbye: Callable[[], Deferred[None]] | None, close: Callable[[Any], Any]) -> Any:
+    """Say goodbye, if there is something to say, and close."""
+    if goodbye is None:
+        return close(None)
+    said = maybeDeferred(goodbye)
+    said.addErrback(lambda failure: _log.failure("a goodbye failed", failure))
+    return said.addCallback(close)
+
+
+def _no_endpoint(text: str, error: BaseException | None) -> ListenError:
+    why = error.socketError if isinstance(error, CannotListenError) else error
+    said = getattr(why, "strerror", None) or str(why) or type(why).__name__
+    return ListenError(f"HTTP is {text}, wanted an endpoint such as tcp:8081 or ssl:443:privateKey=key.pem: {said}")
 
 
 def raise_descriptor_limit() -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gc
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Cooperator, LoopingCall
 from twisted.logger import Logger
+from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from pitwall.config import Options
+from pitwall.guards import Guards
 from pitwall.hub import Hub
 from pitwall.ingest.demo import ReplayError, ReplayService, SimulatedRaceService, load_recording
 from pitwall.ingest.http import IngestDoor
@@ -27,7 +30,7 @@ from pitwall.ingest.s3 import S3Service
 from pitwall.ingest.s3queue import Notifications
 from pitwall.ingest.udp import TelemetryPortService, TelemetryProtocol
 from pitwall.intake import LiveIntake
-from pitwall.listen import AdoptedPortService, ListenError, bind_tcp, bind_udp, raise_descriptor_limit
+from pitwall.listen import AdoptedPortService, EndpointService, ListenError, bind_tcp, bind_udp, raise_descriptor_limit
 from pitwall.model.cars import CarNames
 from pitwall.model.events import EVENTS
 from pitwall.model.track import packaged_tracks, parse_tracks
@@ -35,6 +38,7 @@ from pitwall.pool.service import AggregationService
 from pitwall.race.book import RaceBook
 from pitwall.ring import PointRing
 from pitwall.rows import SharedRows
+from pitwall.serve.auth import Gate
 from pitwall.serve.books import Books
 from pitwall.serve.broadcast import Broadcaster, Pace
 from pitwall.serve.health import Health
@@ -71,10 +75,11 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
     raise_descriptor_limit()
     metrics_port = settings["METRICS_PORT"]
     try:
-        tcp = bind_tcp(settings["HOST"], settings["PORT"])
+        guards = Guards(settings, reactor)
+        tcp = None if settings["HTTP"] is not None else bind_tcp(settings["HOST"], settings["PORT"])
         udp = bind_udp(settings["HOST"], settings["UDP_PORT"])
         metrics_tcp = metrics_port and bind_tcp(settings["HOST"], metrics_port, "METRICS_PORT")
-    except ListenError as error:
+    except (ListenError, ValueError) as error:
         raise SystemExit(f"pitwall: {error}") from None
 
     size = settings["RINGBUFFER_SIZE"]
@@ -115,7 +120,9 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
         RaceBook(tracks, settings["LOSS_SECONDS"]),
     )
     by_udp, by_http = live("udp"), live("http")
-    udp_door = TelemetryPortService(udp, TelemetryProtocol(by_udp), reactor, pause_s=settings["FLUSH_MS"] / 1000)
+    udp_door = TelemetryPortService(
+        udp, TelemetryProtocol(by_udp, guards.udp_seal), reactor, pause_s=settings["FLUSH_MS"] / 1000
+    )
     demos = _demos(settings, hub, decoder, reactor)
     s3_told = told._replace(track=settings["S3_TRACK"] or told.track)
     buckets = _buckets(settings, hub, decoder, s3_told, reactor)
@@ -164,23 +171,34 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
             buckets=tuple(buckets),
         )
     )
+    gate = Gate(guards.keys, reactor.seconds)
+    guards.changed = lambda: screens.turn_out(gate.holds)
     api = RestAPI(
         hub,
         lambda: health.answer(reactor.seconds()),
         ingest.post,
         origins,
         reactor.seconds,
+        gate,
         aggregation.book,
         lambda: books.answer(reactor.seconds()),
         settings["WS_PATH"],
         health.ready,
         None if metrics_tcp else exporter.answer,
+        hsts_s=settings["HSTS_SECONDS"],
     )
     websocket = WebSocketDoor(
-        WebSocketResource(screens), origins, lambda: len(broadcaster.clients), settings["MAX_CONNECTIONS"]
+        WebSocketResource(screens),
+        origins,
+        gate,
+        screens.expect,
+        lambda: len(broadcaster.clients),
+        settings["MAX_CONNECTIONS"],
     )
     site = BoundedSite(Root(api, settings["WS_PATH"], websocket, running), reactor, settings["MAX_BODY"])
-    site.quick = QuickPost(ingest.take).answer
+    hsts_s = settings["HSTS_SECONDS"] if guards.secure else 0
+    hsts = b"Strict-Transport-Security: max-age=%d\r\n" % hsts_s if hsts_s else b""
+    site.quick = QuickPost(ingest.take, gate.may_post, hsts).answer
     sites = [site]
 
     def goodbye() -> Deferred[None]:
@@ -188,7 +206,7 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
         return screens.close_all(GOODBYE_S)
 
     # It still listens while the clients say goodbye, so that whoever asks is told that the server ends.
-    http_door = AdoptedPortService(tcp, site, reactor, goodbye)
+    http_door = _http_door(settings, tcp, site, guards, reactor, goodbye)
     doors.append(http_door)
     metrics_doors = []
     if metrics_tcp:
@@ -197,6 +215,7 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
 
     def every_second() -> None:
         health.sample(reactor.seconds())
+        guards.look()
         screens.check_clients()
         for each in sites:
             each.sweep()
@@ -204,6 +223,7 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
         hub.cars.look(reactor.seconds())
 
     for service in (
+        guards,
         aggregation,
         *metrics_doors,
         http_door,
@@ -218,6 +238,25 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
     gc.collect()
     gc.freeze()
     return parent
+
+
+def _http_door(
+    settings: dict[str, Any],
+    tcp: Any,
+    site: BoundedSite,
+    guards: Guards,
+    reactor: Any,
+    goodbye: Callable[[], Deferred[None]],
+) -> Any:
+    """Where HTTP comes in: the port that is bound, under TLS or not, or the endpoint that is wanted instead."""
+    if tcp is None:
+        try:
+            return EndpointService(settings["HTTP"], site, reactor, goodbye)
+        except ListenError as error:
+            raise SystemExit(f"pitwall: {error}") from None
+    if guards.certificate is None:
+        return AdoptedPortService(tcp, site, reactor, goodbye)
+    return AdoptedPortService(tcp, TLSMemoryBIOFactory(guards.certificate, False, site, reactor), reactor, goodbye)
 
 
 def _buckets(settings: dict[str, Any], hub: Hub, decoder: PointDecoder, told: Told, reactor: Any) -> list[S3Service]:

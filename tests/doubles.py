@@ -27,6 +27,7 @@ from pitwall.model.events import EVENTS
 from pitwall.model.track import packaged_tracks
 from pitwall.ring import PointRing
 from pitwall.rows import SharedRows
+from pitwall.serve.auth import Gate
 from pitwall.serve.books import Books
 from pitwall.serve.broadcast import Broadcaster, Pace
 from pitwall.serve.health import Health
@@ -275,6 +276,7 @@ class WebServer:
         most_clients: how many may be there.
         max_inflated: of lines that come packed [bytes].
         race: the tables of the race.
+        keys: the file with the keys; None where none are needed.
     """
 
     def __init__(
@@ -289,6 +291,7 @@ class WebServer:
         most_clients: int = 1000,
         max_inflated: int = 64 << 20,
         race: RaceTables | None = None,
+        keys: Any = None,
     ) -> None:
         self.reactor = MemoryReactorClock()
         self.reactor.advance(1_757_184_100.0)
@@ -324,22 +327,31 @@ class WebServer:
             lambda: {"http": self.ingest.pending},
             connections=lambda: len(self.site.channels),
         )
+        self.gate = Gate(keys, self.reactor.seconds)
         self.api = RestAPI(
             self.hub,
             lambda: (self.well, {"ok": self.well}),
             self.ingest.post,
             policy,
             self.reactor.seconds,
+            self.gate,
             race,
             lambda: self.books.answer(self.reactor.seconds()),
             ready=self.health.ready,
             metrics=Exporter(self.sources).answer,
         )
         clients = self.broadcaster.clients
-        websocket = WebSocketDoor(WebSocketResource(self.factory), policy, lambda: len(clients), most_clients)
+        websocket = WebSocketDoor(
+            WebSocketResource(self.factory),
+            policy,
+            self.gate,
+            self.factory.expect,
+            lambda: len(clients),
+            most_clients,
+        )
         self.root = Root(self.api, "/ws/realtime", websocket, lambda: self.running)
         self.site = BoundedSite(self.root, self.reactor, max_body)
-        self.site.quick = QuickPost(self.ingest.take).answer
+        self.site.quick = QuickPost(self.ingest.take, self.gate.may_post).answer
         self._chores_at = self.reactor.seconds()
         #: Whose pings are answered as they read them.
         self.screens: list[Screen] = []

@@ -30,7 +30,12 @@ from pitwall.client.subscription import Subscribing, Subscription
 DEFAULT_URL = "ws://localhost:8081/ws/realtime"
 
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
-_CLOSED_BECAUSE = {1001: "it is going away", 4008: "this client is too slow", 4009: "this client has stalled"}
+_CLOSED_BECAUSE = {
+    1001: "it is going away",
+    4001: "the key was removed",
+    4008: "this client is too slow",
+    4009: "this client has stalled",
+}
 #: What a server, or a proxy before it, answers while it can't just now; any other 4xx will not change.
 _WORTH_A_TRY = {408, 425, 429}
 

@@ -143,7 +143,12 @@ async def _tail(arguments: argparse.Namespace) -> None:
     wanted = Wanted(frozenset(arguments.chassis or ()), frozenset(arguments.track or ()))
     say: Callable[[str], object] = _complain
     asked = subscription(arguments)
-    async with PitWallClient(arguments.url, snapshot=arguments.snapshot, subscribe=asked, tell=say) as client:
+    options: dict[str, Any] = (
+        {} if arguments.key is None else {"additional_headers": {"Authorization": f"Bearer {arguments.key}"}}
+    )
+    async with PitWallClient(
+        arguments.url, snapshot=arguments.snapshot, subscribe=asked, tell=say, **options
+    ) as client:
         async for message in client:
             if message.type == "gap":
                 say(gap_sentence(message.content))

@@ -19,13 +19,31 @@ _ABOUT: Final = (
 )
 
 
-def document(path: str) -> dict[str, Any]:
+#: How a client says who it is.
+_SCHEMES: Final[dict[str, Any]] = {
+    "key": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "a key with the scope read, in the header Authorization",
+    },
+    "ticket": {
+        "type": "httpApiKey",
+        "in": "query",
+        "name": "ticket",
+        "description": "for pages, which have no headers: of POST /api/ticket, for one connection within half a minute",
+    },
+}
+
+
+def document(path: str, locked: bool = False) -> dict[str, Any]:
     """
     The document.
 
     Args:
         path: where the WebSocket is.
+        locked: whether a key is needed.
     """
+    security = [{"$ref": f"#/components/securitySchemes/{name}"} for name in _SCHEMES]
     schemas = components((*SERVER_SENDS, *CLIENT_SENDS, Query))
     query = schemas.pop(Query.__name__)
     types = (*SERVER_SENDS, *CLIENT_SENDS)
@@ -39,6 +57,7 @@ def document(path: str) -> dict[str, Any]:
                 "protocol": "ws",
                 "description": "This server.",
                 "variables": {"host": {"default": "localhost:8081", "description": "HOST:PORT"}},
+                **({"security": security} if locked else {}),
             }
         },
         "channels": {
@@ -91,6 +110,7 @@ def document(path: str) -> dict[str, Any]:
         },
         "components": {
             "schemas": schemas,
+            "securitySchemes": _SCHEMES,
             "messages": {
                 type_.__name__: {
                     "name": type_.__struct_config__.tag,
@@ -110,8 +130,9 @@ def _channel_text() -> str:
     codes = "\n".join(f"- {code}: {what}" for code, what in CLOSE_CODES.items())
     return (
         f"Subprotocols:\n\n{subprotocols}\n\nClose codes:\n\n{codes}\n\n"
-        "What makes no sense in the address is answered 400 in place of the handshake, a page that may not connect 403,"
-        " one client too many 503."
+        "What makes no sense in the address is answered 400 in place of the handshake, a client without a key where one"
+        " is needed 401, a key that may not read and a page that may not connect 403, too many wrong keys 429, one"
+        " client too many 503."
     )
 
 

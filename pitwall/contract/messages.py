@@ -30,6 +30,7 @@ CLOSE_CODES: Final = {
     1007: "the client broke the protocol",
     1009: "the client sent a message over 64 KiB",
     1011: "a fault of the server's",
+    4001: "the key that the connection came by was removed, or may not read any more",
     4008: "too slow: over MAX_WS_BUFFER bytes of insights waited",
     4009: "nothing was read for WS_STALL_SECONDS",
 }
@@ -195,6 +196,7 @@ class Query(Struct, kw_only=True):
     channels: Words | UnsetType = UNSET
     types: Annotated[list[Type], told("repeated, or joined by commas")] | UnsetType = UNSET
     max_hz: MaxHz | UnsetType = UNSET
+    ticket: Annotated[str, told("of POST /api/ticket, in place of the header Authorization")] | UnsetType = UNSET
 
 
 #: From the server; those that are packed are of the subprotocol pitwall.msgpack alone.

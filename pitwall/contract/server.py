@@ -31,6 +31,14 @@ class ErrorAnswer(Struct):
     error: str
 
 
+class TicketAnswer(Struct):
+    """A ticket for one connection to the WebSocket, as ?ticket= in its address."""
+
+    ok: bool
+    ticket: str
+    expires_s: Annotated[Count, told("how long it is good for", "s")]
+
+
 class RecentAnswer(Struct):
     """The last points, oldest first."""
 

@@ -36,33 +36,36 @@ async def run(reactor: Any, arguments: argparse.Namespace) -> NoReturn:
         SystemExit: always, with the status of the process: 0 when every equation is exact.
     """
     try:
-        books = await fetch(arguments.server, treq.get)
+        books = await fetch(arguments.server, treq.get, arguments.key)
     except NoBooksError as error:
         sys.stderr.write(f"pitwall audit: {error}\n")
         raise SystemExit(1) from None
     raise SystemExit(report(books, arguments.json))
 
 
-async def fetch(server: str, get: Callable[..., Any]) -> Books:
+async def fetch(server: str, get: Callable[..., Any], key: str | None = None) -> Books:
     """
     The books of a server.
 
     Args:
         server: its URL.
         get: as treq's.
+        key: the server's, if it wants one.
 
     Raises:
         NoBooksError: it can't be reached, or answers something else.
     """
+    headers = {} if key is None else {"Authorization": f"Bearer {key}"}
     try:
-        response = await get(f"{server}/api/ledger", timeout=_TIMEOUT_S)
+        response = await get(f"{server}/api/ledger", headers=headers, timeout=_TIMEOUT_S)
         content = await response.content()
     except Exception as error:  # whatever a network has in store
         reasons = getattr(error, "reasons", None)
         why = reasons[0].getErrorMessage() if reasons else str(error) or type(error).__name__
         raise NoBooksError(f"{server} can't be asked: {why}") from None
     if response.code != 200:
-        raise NoBooksError(f"{server}/api/ledger answers {response.code}, wanted 200")
+        hint = "; it wants a key that may read" if response.code in (401, 403) else ""
+        raise NoBooksError(f"{server}/api/ledger answers {response.code}, wanted 200{hint}")
     try:
         return msgspec.json.decode(content, type=Books)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -83,7 +83,9 @@ async def run(reactor: Any, arguments: argparse.Namespace) -> NoReturn:
         raise SystemExit(128 + interrupts.number) from None
     with shown(sources, arguments.quiet, endless=arguments.follow) as screen:
         chance = random.Random()
-        courier = Courier(post, arguments.server, reactor, chance, arguments.retry_seconds, size, screen.tell)
+        courier = Courier(
+            post, arguments.server, reactor, chance, arguments.retry_seconds, size, screen.tell, arguments.key
+        )
         session = Session(courier, size, said, in_thread, reactor, screen)
         interrupts.end = session.interrupt
         await (session.follow(sources) if arguments.follow else session.send(sources))

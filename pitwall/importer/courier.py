@@ -79,6 +79,7 @@ class Courier:
         retry_s: how long a batch is tried [s].
         size: made smaller when batches are too large.
         tell: called with a sentence once the server can't be reached.
+        key: the server's, if it wants one.
 
     Attributes:
         busy: whether an answer is awaited.
@@ -94,6 +95,7 @@ class Courier:
         retry_s: float,
         size: BatchSize,
         tell: Callable[[str], object],
+        key: str | None = None,
     ) -> None:
         self._post = post
         self._server = server
@@ -102,6 +104,7 @@ class Courier:
         self._retry_s = retry_s
         self._size = size
         self._tell = tell
+        self._headers = {} if key is None else {"Authorization": f"Bearer {key}"}
         self.busy = False
         self.stopped = False
 
@@ -174,7 +177,7 @@ class Courier:
         response = await self._post(
             f"{self._server}/api/ingest",
             data=batch.body,
-            headers={"Content-Type": batch.media_type},
+            headers={"Content-Type": batch.media_type, **self._headers},
             params=params,
             allow_redirects=False,
             reactor=self._clock,

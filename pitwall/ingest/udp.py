@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.application.service import Service
@@ -22,6 +22,8 @@ from twisted.internet.protocol import DatagramProtocol
 from twisted.logger import Logger
 
 from pitwall.intake import LiveIntake
+from pitwall.wire.errors import WireError
+from pitwall.wire.signed import Seal
 
 #: The largest datagram IPv4 carries.
 MAX_DATAGRAM = 65507
@@ -45,16 +47,36 @@ _MEMINFO = struct.Struct("9I")
 
 
 class TelemetryProtocol(DatagramProtocol):
-    """Each datagram becomes points in the hub; noise is counted, not logged."""
+    """
+    Each datagram becomes points in the hub; noise is counted, not logged.
 
-    def __init__(self, intake: LiveIntake) -> None:
+    Args:
+        intake: takes the points.
+        seal: gives what datagrams are signed by now; None where they are not.
+    """
+
+    def __init__(self, intake: LiveIntake, seal: Callable[[], Seal | None] = lambda: None) -> None:
         self._intake = intake
+        self._seal = seal
 
     def datagramsReceived(self, datagrams: Sequence[bytes]) -> None:
         """All that one drain of the socket brought, oldest first."""
         intake = self._intake
         received_at = intake.seconds()
+        seal = self._seal()
+        if seal is not None:
+            datagrams = self._opened(seal, datagrams)
         intake.take(intake.decoder.datagrams(datagrams, received_at), received_at)
+
+    def _opened(self, seal: Seal, datagrams: Sequence[bytes]) -> list[bytes]:
+        """What is in those that are signed rightly."""
+        found = []
+        for datagram in datagrams:
+            try:
+                found.append(seal.opened(datagram))
+            except WireError as error:
+                self._intake.refuse(error)
+        return found
 
     def stopProtocol(self) -> None:
         """Nothing more comes: what waits for the rest of its instant goes as it is."""

@@ -15,6 +15,7 @@ import termios
 from typing import Any
 
 from twisted.internet import tcp
+from twisted.protocols.policies import ProtocolWrapper
 
 
 def is_plain_tcp(transport: Any) -> bool:
@@ -51,7 +52,7 @@ def buffered(transport: Any) -> int:
 def unacknowledged(transport: Any) -> int:
     """The bytes that the kernel holds since the other side's has not taken them yet; 0 where it does not say."""
     try:
-        answer = fcntl.ioctl(transport.getHandle(), termios.TIOCOUTQ, bytes(4))
+        answer = fcntl.ioctl(_socket_of(transport), termios.TIOCOUTQ, bytes(4))
     except (AttributeError, OSError, TypeError, ValueError):
         return 0
     return int.from_bytes(answer, sys.byteorder)
@@ -60,6 +61,13 @@ def unacknowledged(transport: Any) -> int:
 def shrink_send_buffer(transport: Any, size: int) -> None:
     """Bound what the kernel holds for a client that does not read [bytes]; without it Linux grows it to megabytes."""
     try:
-        transport.getHandle().setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
+        _socket_of(transport).setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
     except (AttributeError, OSError):
         return
+
+
+def _socket_of(transport: Any) -> Any:
+    """The socket that is under a transport, TLS or not."""
+    while isinstance(transport, ProtocolWrapper):
+        transport = transport.transport
+    return transport.getHandle()

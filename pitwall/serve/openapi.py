@@ -30,8 +30,11 @@ from pitwall.contract.server import (
     LiveAnswer,
     ReadyAnswer,
     RecentAnswer,
+    TicketAnswer,
 )
 from pitwall.contract.update import GapsAnswer
+from pitwall.keys.key import INGEST as TO_INGEST
+from pitwall.keys.key import READ
 from pitwall.serve import tables
 
 VERSION: Final = "3.1.0"
@@ -57,6 +60,14 @@ _ALWAYS: Final = {
     400: "the request makes no sense",
     413: "the body is over MAX_BODY",
 }
+#: The answers that every resource may give that is not for everyone.
+_GATED: Final = {
+    401: "a key is needed, and there is none, or none that is known",
+    403: "the key is not for that",
+    429: "too many wrong keys from this address, or tickets that are not used; Retry-After says how long to wait [s]",
+}
+#: The name of the way to say a key.
+_KEY: Final = "key"
 _TEXT: Final[dict[str, Any]] = {"type": "string"}
 _OBJECT: Final[dict[str, Any]] = {"type": "object"}
 _VARIABLE: Final = re.compile(r"<(?:\w+:)?(\w+)>")
@@ -76,12 +87,14 @@ class Operation(NamedTuple):
         query: the parameters of its query.
         path: those in its path.
         body: what is posted, by media type.
+        scope: what a key must be for, where keys are needed; None when it is for everyone.
     """
 
     answers: Mapping[int, Mapping[str, Any]]
     query: tuple[Parameter, ...] = ()
     path: tuple[Parameter, ...] = ()
     body: Mapping[str, Any] | None = None
+    scope: str | None = READ
 
 
 def _table(type_: Any, query: tuple[Parameter, ...], path: tuple[Parameter, ...] = (), **further: Any) -> Operation:
@@ -102,10 +115,10 @@ _EXAMPLES: Final[Mapping[str, Any]] = {
 
 #: By the name of Klein's endpoint.
 OPERATIONS: Final[Mapping[str, Operation]] = {
-    "index": Operation({200: {JSON: IndexAnswer}}),
+    "index": Operation({200: {JSON: IndexAnswer}}, scope=None),
     "health": Operation({200: {JSON: HealthAnswer}, 503: {JSON: HealthAnswer}}),
-    "live": Operation({200: {JSON: LiveAnswer}}),
-    "ready": Operation({200: {JSON: ReadyAnswer}, 503: {JSON: ReadyAnswer}}),
+    "live": Operation({200: {JSON: LiveAnswer}}, scope=None),
+    "ready": Operation({200: {JSON: ReadyAnswer}, 503: {JSON: ReadyAnswer}}, scope=None),
     "metrics": Operation({200: {PLAIN: _TEXT, OPEN_METRICS: _TEXT}, 404: {JSON: ErrorAnswer}}),
     "ledger": Operation({200: {JSON: LedgerAnswer}}),
     "recent": Operation(
@@ -135,10 +148,13 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             LINES: {"type": "string", "description": "one point or row a line", "minLength": 1},
             CSV: {"type": "string", "description": "a file, or lines as by UDP", "minLength": 1},
         },
+        scope=TO_INGEST,
     ),
+    "ticket": Operation({200: {JSON: TicketAnswer}}),
     "client": Operation(
         {200: {"text/javascript": _TEXT, "text/plain": _TEXT}, 404: {JSON: ErrorAnswer}},
         path=(CLIENT_FILE,),
+        scope=None,
     ),
     "openapi": Operation({200: {JSON: _OBJECT}}),
     "asyncapi": Operation({200: {JSON: _OBJECT}}),
@@ -153,16 +169,18 @@ _SAID: Final = {
     415: "another type or encoding of the body",
     503: "not now",
     **_ALWAYS,
+    **_GATED,
 }
 
 
-def document(rules: Iterable[Any], resources: Any) -> dict[str, Any]:
+def document(rules: Iterable[Any], resources: Any, locked: bool = False) -> dict[str, Any]:
     """
     The document.
 
     Args:
         rules: Klein's, as werkzeug has them.
         resources: has a method for each endpoint, whose docstring says what it does.
+        locked: whether keys are needed.
     """
     schemas = components([*_structs(), SentRow, SentBundle])
     sent_points(schemas)
@@ -170,13 +188,22 @@ def document(rules: Iterable[Any], resources: Any) -> dict[str, Any]:
     for rule in rules:
         path = paths.setdefault(_VARIABLE.sub(r"{\1}", rule.rule), {})
         for method in sorted(rule.methods - {"HEAD"}):
-            path[method.lower()] = _operation(rule.endpoint, getattr(resources, rule.endpoint).__doc__)
+            path[method.lower()] = _operation(rule.endpoint, getattr(resources, rule.endpoint).__doc__, locked)
     return {
         "openapi": VERSION,
         "info": {"title": "PitWall", "version": __version__, "description": _ABOUT},
         "servers": [{"url": "/"}],
         "paths": dict(sorted(paths.items())),
-        "components": {"schemas": schemas},
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {
+                _KEY: {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "A key of the server's keys file. A server without one needs none.",
+                }
+            },
+        },
     }
 
 
@@ -187,10 +214,14 @@ def _structs() -> list[Any]:
     return list(dict.fromkeys(content for content in contents if isinstance(content, type)))
 
 
-def _operation(endpoint: str, summary: str) -> dict[str, Any]:
+def _operation(endpoint: str, summary: str, locked: bool) -> dict[str, Any]:
     told = OPERATIONS[endpoint]
-    answers = {**{status: {JSON: ErrorAnswer} for status in _ALWAYS}, **told.answers}
+    gated = locked and told.scope is not None
+    refusals = {**_ALWAYS, **(_GATED if gated else {})}
+    answers = {**{status: {JSON: ErrorAnswer} for status in refusals}, **told.answers}
     operation: dict[str, Any] = {"operationId": endpoint, "summary": summary.strip().split("\n\n")[0]}
+    if locked:
+        operation["security"] = [{_KEY: [told.scope]}] if gated else []
     parameters = [_parameter(each, "path") for each in told.path] + [_parameter(each, "query") for each in told.query]
     if parameters:
         operation["parameters"] = parameters

@@ -25,6 +25,7 @@ _HEADER = re.compile(rb"([A-Za-z-]{1,20}): ?([ -~]{1,200})")
 _ANYTHING = re.compile(rb"[ -~]+")
 _PLAIN_HEADERS = {
     b"host": _ANYTHING,
+    b"authorization": _ANYTHING,
     b"user-agent": _ANYTHING,
     b"accept": _ANYTHING,
     b"accept-encoding": _ANYTHING,
@@ -43,10 +44,19 @@ class QuickPost:
 
     Args:
         take: takes a body in; returns the status and the JSON of the answer.
+        may_post: whether points may come under a header Authorization, or without one; the ordinary way says why not.
+        headers: further lines of every answer.
     """
 
-    def __init__(self, take: Callable[[bytes], tuple[int, bytes]]) -> None:
+    def __init__(
+        self,
+        take: Callable[[bytes], tuple[int, bytes]],
+        may_post: Callable[[bytes | None], bool] = lambda _: True,
+        headers: bytes = b"",
+    ) -> None:
         self._take = take
+        self._may_post = may_post
+        self._headers = headers
 
     def answer(self, data: bytes) -> bytes | None:
         """The answer to a request that is recognised and whole; None for everything else."""
@@ -55,19 +65,21 @@ class QuickPost:
         end = data.find(b"\r\n\r\n", len(_START) - 2)
         if end < 0 or len(data) - end - 4 > LARGEST:
             return None
-        length = self._length(data[len(_START) : end])
-        if length is None or length != len(data) - end - 4:
+        seen = self._plain(data[len(_START) : end])
+        if seen is None or int(seen[b"content-length"]) != len(data) - end - 4:
+            return None
+        if not self._may_post(seen.get(b"authorization")):
             return None
         status, content = self._take(data[end + 4 :])
         return (
             b"HTTP/1.1 %b\r\nDate: %b\r\nContent-Type: application/json\r\nX-Content-Type-Options: nosniff\r\n"
-            b"Cache-Control: no-store\r\nContent-Length: %d\r\n\r\n%b"
-            % (_REASONS[status], datetimeToString(), len(content), content)
+            b"Cache-Control: no-store\r\n%bContent-Length: %d\r\n\r\n%b"
+            % (_REASONS[status], datetimeToString(), self._headers, len(content), content)
         )
 
     @staticmethod
-    def _length(head: bytes) -> int | None:
-        """What the headers say of the body's length; None when any of them is not plain."""
+    def _plain(head: bytes) -> dict[bytes, bytes] | None:
+        """The headers by name, those that must be there among them; None when any of them is not plain."""
         seen: dict[bytes, bytes] = {}
         for line in head.split(b"\r\n"):
             header = _HEADER.fullmatch(line)
@@ -79,4 +91,4 @@ class QuickPost:
             if plain is None or name in seen or not plain.fullmatch(value):
                 return None
             seen[name] = value
-        return int(seen[b"content-length"]) if seen.keys() >= _WANTED else None
+        return seen if seen.keys() >= _WANTED else None

@@ -24,16 +24,30 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from pitwall import __version__
 from pitwall.contract import asyncapi
-from pitwall.contract.server import IndexAnswer, LiveAnswer
+from pitwall.contract.server import IndexAnswer, LiveAnswer, TicketAnswer
 from pitwall.hub import Hub
+from pitwall.keys.key import Key
 from pitwall.serve import openapi, tables
-from pitwall.serve.openapi import CLIENT_FILES, COUNT
+from pitwall.serve.auth import DeniedError, Gate, deny
+from pitwall.serve.openapi import CLIENT_FILES, COUNT, OPERATIONS
 from pitwall.serve.origins import OriginPolicy
 from pitwall.serve.site import error_body
 from pitwall.serve.tables import Answer, Asked, Formats, NoRace, RaceTables, TableError
+from pitwall.serve.tickets import TICKET_S
 from pitwall.wire.messages import recent
 
 _METHOD = re.compile(rb"[A-Z]{1,20}", re.ASCII)
+
+
+class GatedKlein(Klein):
+    """Klein, but the gate is asked before a route answers: of the one that was found, however the path looks."""
+
+    def execute_endpoint(self, endpoint: str, request: Any, *args: Any, **kwargs: Any) -> Any:
+        """Answer a request, if it has a key for that."""
+        # A route that nobody told of has no scope, and is an error.
+        api: Any = self._instance
+        api.gate.check(request, OPERATIONS[endpoint].scope)
+        return super().execute_endpoint(endpoint, request, *args, **kwargs)
 
 
 class RestAPI:
@@ -46,14 +60,16 @@ class RestAPI:
         ingest: takes the request of ``POST /api/ingest`` and returns its answer's bytes, or a Deferred of them.
         origins: which pages may read the answers.
         seconds: tells the time [s since 1970].
+        gate: who may ask for what.
         race: the tables of laps, gaps, insights and forecasts; None where no race is computed.
         ledger: gives the answer of ``/api/ledger``.
         ws_path: where the WebSocket is.
         ready: gives the answer of ``/api/ready`` and whether it is so.
         metrics: gives the answer of ``/metrics`` to a request; None where another port has it.
+        hsts_s: for how long browsers that came by TLS are to come by it alone [s]; 0 says nothing of it.
     """
 
-    app = Klein()
+    app = GatedKlein()
     log = Logger()
 
     def __init__(
@@ -63,12 +79,16 @@ class RestAPI:
         ingest: Callable[[Any], Any],
         origins: OriginPolicy,
         seconds: Callable[[], float],
+        gate: Gate,
         race: RaceTables | None = None,
         ledger: Callable[[], dict[str, Any]] = dict,
         ws_path: str = "/ws/realtime",
         ready: Callable[[], tuple[bool, dict[str, bool]]] = lambda: (True, {"ok": True}),
         metrics: Callable[[Any], bytes] | None = None,
+        hsts_s: int = 0,
     ) -> None:
+        self.gate = gate
+        self._hsts_s = hsts_s
         self._ws_path = ws_path
         self._ready = ready
         self._metrics = metrics
@@ -86,6 +106,8 @@ class RestAPI:
         request.setHeader(b"content-type", b"application/json")
         request.setHeader(b"x-content-type-options", b"nosniff")
         request.setHeader(b"cache-control", b"no-store")
+        if self._hsts_s and request.isSecure():
+            request.setHeader(b"strict-transport-security", b"max-age=%d" % self._hsts_s)
         origin = request.getHeader(b"origin")
         if origin is not None:
             request.setHeader(b"vary", b"Origin")
@@ -96,7 +118,7 @@ class RestAPI:
     @app.route("/", methods=["GET"])
     def index(self, request: Any) -> bytes:
         """What this server is and where to look."""
-        paths = ["/api/health", "/api/live", "/api/ready", "/api/recent/100", "/api/cars", "/api/ingest"]
+        paths = ["/api/health", "/api/live", "/api/ready", "/api/recent/100", "/api/cars", "/api/ingest", "/api/ticket"]
         paths += ["/api/laps", "/api/gaps", "/api/insights", "/api/score", "/api/ledger"]
         paths += ["/api/openapi.json", "/api/asyncapi.json"]
         return json.encode(IndexAnswer(True, "pitwall", __version__, paths))
@@ -185,11 +207,11 @@ class RestAPI:
 
     @cached_property
     def _openapi(self) -> bytes:
-        return json.encode(openapi.document(self.app.url_map.iter_rules(), type(self)))
+        return json.encode(openapi.document(self.app.url_map.iter_rules(), type(self), self.gate.locked))
 
     @cached_property
     def _asyncapi(self) -> bytes:
-        return json.encode(asyncapi.document(self._ws_path))
+        return json.encode(asyncapi.document(self._ws_path, self.gate.locked))
 
     def _table(self, request: Any, answer: Callable[[Asked], Formats]) -> bytes:
         """An answer in the form that is asked for."""
@@ -209,6 +231,11 @@ class RestAPI:
         """Points in."""
         return self._ingest(request)
 
+    @app.route("/api/ticket", methods=["POST"])
+    def ticket(self, request: Any) -> bytes:
+        """A ticket for one connection to the WebSocket, within half a minute, for pages; elsewhere the key will do."""
+        return json.encode(TicketAnswer(True, self.gate.ticket(request), TICKET_S))
+
     @app.route("/client/<name>", methods=["GET"])
     def client(self, request: Any, name: str) -> bytes:
         """The browser client, of the version of this server."""
@@ -216,6 +243,12 @@ class RestAPI:
             raise NotFound
         request.setHeader(b"content-type", CLIENT_FILES[name])
         return _client_file(name)
+
+    @app.handle_errors(DeniedError)
+    def denied(self, request: Any, failure: Any) -> bytes:
+        """It has no key for that."""
+        deny(request, failure.value)
+        return error_body(str(failure.value))
 
     @app.handle_errors(NotFound)
     def not_found(self, request: Any, failure: Any) -> bytes:
@@ -319,14 +352,26 @@ class WebSocketDoor(Resource):
     Args:
         websocket: Autobahn's resource.
         origins: which pages may connect.
+        gate: who may connect.
+        enter: called with the key of whoever is let in, just before; None where none is needed.
         clients: how many there are.
         most_clients: how many there may be.
     """
 
     isLeaf = True
 
-    def __init__(self, websocket: Any, origins: OriginPolicy, clients: Callable[[], int], most_clients: int) -> None:
+    def __init__(
+        self,
+        websocket: Any,
+        origins: OriginPolicy,
+        gate: Gate,
+        enter: Callable[[Key | None], object],
+        clients: Callable[[], int],
+        most_clients: int,
+    ) -> None:
         super().__init__()
+        self._gate = gate
+        self._enter = enter
         self._websocket = websocket
         self._origins = origins
         self._clients = clients
@@ -358,6 +403,12 @@ class WebSocketDoor(Resource):
         if self._clients() >= self._most_clients:
             request.setResponseCode(503)
             return error_body("too many clients; see MAX_CONNECTIONS")
+        try:
+            key = self._gate.enter(request)
+        except DeniedError as error:
+            deny(request, error)
+            return error_body(str(error))
+        self._enter(key)
         request.channel.site.channels.discard(request.channel)
         self._websocket.render(request)
         return NOT_DONE_YET

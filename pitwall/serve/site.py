@@ -176,8 +176,11 @@ class BoundedChannel(HTTPChannel):
             b"HTTP/1.1 %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n"
             b"X-Content-Type-Options: nosniff\r\n\r\n%b" % (status, len(body), body)
         )
-        # A socket closed with unread bytes in it takes the answer back with a reset.
-        self.transport.loseWriteConnection()
+        if self.isSecure():  # the answer is not even encrypted yet; this sends it, and the end of TLS
+            self.loseConnection()
+        else:
+            # A socket closed with unread bytes in it takes the answer back with a reset.
+            self.transport.loseWriteConnection()
         self.site.clock.callLater(_LINGER_S, self._abort)
 
     def _respondToBadRequestAndDisconnect(self) -> None:
@@ -215,6 +218,10 @@ class BoundedSite(Site):
         self.channels: set[BoundedChannel] = set()
         #: Answers what it recognises of a whole request's bytes, in place of all that follows; None for the rest.
         self.quick: Callable[[bytes], bytes | None] | None = None
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """What TLS may agree on: HTTP/2 has other channels, without bounds."""
+        return [b"http/1.1"]
 
     def log(self, request: Any) -> None:
         """Nothing is logged per request."""

@@ -12,7 +12,7 @@ with 4009 when the client has not read a byte for ``stall_s``.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
@@ -26,6 +26,7 @@ from txaio.tx import make_logger
 from zope.interface import implementer
 
 from pitwall.contract.messages import SUBPROTOCOLS
+from pitwall.keys.key import Key
 from pitwall.serve import direct
 from pitwall.serve.batch import decoded
 from pitwall.serve.broadcast import Broadcaster
@@ -38,6 +39,7 @@ from pitwall.serve.stream import key_of
 from pitwall.serve.subscription import INSIGHTS, AskError, FullError
 from pitwall.wire import columnar, messages
 
+KEY_REMOVED = 4001
 TOO_SLOW = 4008
 STALLED = 4009
 GOING_AWAY = 1001
@@ -68,6 +70,7 @@ class TelemetryClient(WebSocketServerProtocol):
         delivery: what it has got and gets next; there once it has joined.
         number: the how many-th client it is.
         joined_at: when it came [s since 1970].
+        key: by which it came; None where none is needed.
         paused: its transport holds more than 64 KiB.
     """
 
@@ -80,6 +83,7 @@ class TelemetryClient(WebSocketServerProtocol):
     paused = False
     number = 0
     joined_at = 0.0
+    key: Key | None = None
     _joined = False
     _asked = Asked()
     _packed = False
@@ -93,6 +97,7 @@ class TelemetryClient(WebSocketServerProtocol):
 
     def onConnect(self, request: Any) -> str | None:
         """Read what the address asks for; what makes no sense is answered 400."""
+        self.key = self.factory.newcomer()
         offered = [name for name in request.protocols if name in (JSON_PROTOCOL, PACKED_PROTOCOL)]
         self._packed = offered[:1] == [PACKED_PROTOCOL]
         try:
@@ -351,6 +356,7 @@ class TelemetryFactory(WebSocketServerFactory):
         self.joined = 0
         #: Those that were closed by this side, by code.
         self.ended: Counter[int] = Counter()
+        self._newcomer: Key | None = None
         self.max_buffer = max_buffer
         self.stall_s = stall_s
         self.setProtocolOptions(
@@ -378,6 +384,21 @@ class TelemetryFactory(WebSocketServerFactory):
             except Exception:
                 client.fail()
         self.broadcaster.expire(now)
+
+    def expect(self, key: Key | None) -> None:
+        """The connection that is made next comes by this key."""
+        self._newcomer = key
+
+    def newcomer(self) -> Key | None:
+        """The key by which the connection comes that was just made."""
+        key, self._newcomer = self._newcomer, None
+        return key
+
+    def turn_out(self, may_stay: Callable[[Key | None], bool]) -> None:
+        """Close the connections of keys that are none any more."""
+        for client in tuple(self.broadcaster.clients):
+            if not may_stay(client.key):
+                client.end(KEY_REMOVED, "the key of this connection was removed")
 
     def close_all(self, wait_s: float) -> Deferred[None]:
         """Send what is unsent, say goodbye (1001), and cut whoever has not answered after ``wait_s``."""

@@ -34,6 +34,8 @@ class WireError(ValueError):
         "too_many_fields": "more fields than a point may have",
         "bad_time": "meta_time is no ISO 8601 time",
         "too_deep": "JSON nested too deeply",
+        "unsigned": "a datagram without an HMAC, where there is a shared key",
+        "bad_signature": "a datagram with another HMAC than the shared key makes",
         "bad_gzip": "a gzip object that is broken",
     }
 

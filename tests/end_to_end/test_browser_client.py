@@ -17,6 +17,7 @@ from pitwall.client.stream import Position, Stream
 from tests.end_to_end.harness import running, wait_for
 from tests.end_to_end.stream_server import StreamServer
 from tests.end_to_end.test_clients import BREAKS, LONGEST_S, publish_while_breaking
+from tests.end_to_end.test_keys import KeyedServer
 
 ROOT = Path(__file__).parents[2]
 STATIC = ROOT / "pitwall/serve/static"
@@ -37,6 +38,26 @@ async ([url, options]) => {
     client.on("insight_update", () => { seen.insights += 1; });
     client.on("state", (change) => seen.states.push(change.state));
     client.on("message", (message) => { if (!seen.types.includes(message.type)) seen.types.push(message.type); });
+    Object.assign(window, { seen, client });
+}
+"""
+
+
+#: Has a client that gets tickets by the key in window.key, as docs/clients.md does.
+WITH_TICKETS = """
+async (first) => {
+    window.key = first;
+    const { PitWallClient } = await import("/client/pitwall-client.js");
+    const seen = { points: 0, refused: 0, codes: [] };
+    const ticket = async () => {
+        const headers = { Authorization: `Bearer ${window.key}` };
+        const answer = await fetch("/api/ticket", { method: "POST", headers });
+        if (!answer.ok) { seen.refused += 1; throw new Error(`no ticket: ${answer.status}`); }
+        return (await answer.json()).ticket;
+    };
+    const client = new PitWallClient({ ticket, backoff: { first: 50, longest: 200 } });
+    client.on("telemetry_update", (message) => { seen.points += message.data.length; });
+    client.on("state", (change) => { if (change.code) seen.codes.push(change.code); });
     Object.assign(window, { seen, client });
 }
 """
@@ -210,6 +231,29 @@ class BrowserClientTests(SynchronousTestCase):
                 position = stream.position and stream.position._asdict()
                 wanted.append([taken, position, list(asdict(stream.counters).values()), stream.again])
             self.assertEqual(told, wanted)
+
+    def test_ticket(self) -> None:
+        """A page asks for a ticket for each connection; while it gets none it waits, and comes back when it does."""
+        server = KeyedServer("--demo")
+        self.addCleanup(server.close)
+        server.wait_well()
+        with self.page(f"http://127.0.0.1:{server.port}/") as page:
+            page.evaluate(WITH_TICKETS, server.tokens["ingest"])
+            wait_for("the refusals", lambda: page.evaluate("() => window.seen.refused") >= 2)
+            self.assertEqual(page.evaluate("() => window.seen.points"), 0)
+            page.evaluate("(key) => { window.key = key; }", server.tokens["read"])
+            wait_for("points", lambda: page.evaluate("() => window.seen.points") > 100)
+            token = server.pitwall("keys", "add", "other", "--scope", "read").stdout.strip()
+            wait_for("the other key", lambda: "4 keys" in server.log())
+            page.evaluate("(key) => { window.key = key; }", token)
+            server.pitwall("keys", "remove", "read")
+            wait_for("the next connection", lambda: page.evaluate("() => window.client.counters.connections") == 2)
+            self.assertIn(4001, page.evaluate("() => window.seen.codes"))
+            count = page.evaluate("() => window.seen.points")
+            wait_for("more points", lambda: page.evaluate("() => window.seen.points") > count)
+            self.assertEqual(page.evaluate("() => window.client.counters.pointsLost"), 0)
+            page.evaluate("() => window.client.close()")
+            self.assertEqual(page.evaluate("() => window.client.state"), "closed")
 
     def test_real_server(self) -> None:
         """A page imports the module from the real server and counts the demo's points, none of them missing."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import subprocess
 import sys
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from pitwall.cli import COMMANDS, import_options, main
+from pitwall.cli import COMMANDS, audit_options, import_options, main, tail_options
 
 
 class CommandLineTests(SynchronousTestCase):
@@ -74,6 +75,8 @@ class CommandLineTests(SynchronousTestCase):
             (("import", "--retry-seconds", "-1", "a"), "wanted 0 to 86400"),
             (("import", "--retry-seconds", "nan", "a"), "wanted 0 to 86400"),
             (("import", "--retry-seconds", "soon", "a"), "wanted 0 to 86400"),
+            (("import", "--key", "pw x", "a"), "this is no key"),
+            (("audit", "--key", "", "http://host"), "this is no key"),
             (("score",), "FILE"),
             (("score", "-", "a.csv", "-"), "standard input can be read once"),
             (("score", "--track", " ", "a"), "wanted a name of at most 64 characters"),
@@ -90,6 +93,20 @@ class CommandLineTests(SynchronousTestCase):
         self.assertEqual(found.files, ["a.csv", "-"])
         self.assertEqual((found.server, found.batch_bytes, found.retry_seconds), ("http://localhost:8081", 1 << 20, 30))
         self.assertEqual((found.track, found.chassis, found.follow, found.json), (None, None, False, False))
+
+    def test_key(self) -> None:
+        """The key is what the option says, or else the environment; a wrong one is not repeated on the screen."""
+        for options, files in ((import_options, ["a"]), (audit_options, ["http://pit"]), (tail_options, [])):
+            for environ, given, wanted in (
+                ({}, (), None),
+                ({"PITWALL_KEY": "pw_env\n"}, (), "pw_env"),
+                ({"PITWALL_KEY": "pw_env"}, ("--key", "pw_option"), "pw_option"),
+            ):
+                self.patch(os, "environ", environ)
+                parser = argparse.ArgumentParser()
+                options(parser)
+                self.assertEqual(parser.parse_args([*files, *given]).key, wanted)
+        self.assertNotIn("pw_s\u00e9cret", self.run_main("audit", "--key", "pw_s\u00e9cret", "http://pit")[2])
 
     def test_server(self) -> None:
         """A server may have a path and a slash at its end."""

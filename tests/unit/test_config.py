@@ -87,6 +87,13 @@ WRONG = (
     ("TRACK_SECTORS_PATH", A_FILE, "wanted a track file: not JSON"),
     ("DEMO_DATA_PATH", "/no/such/file", "wanted a file that can be read"),
     ("DEMO_DATA_PATH", "/proc", "wanted a file that can be read"),
+    ("API_KEYS_FILE", "/no/such/file", "wanted a file that can be read"),
+    ("API_KEYS_FILE", A_FILE, "wanted a file of `pitwall keys add`: line 1: "),
+    ("UDP_HMAC_KEY_FILE", "/no/such/file", "wanted a file that can be read"),
+    ("UDP_HMAC_KEY_FILE", A_FILE, "wanted a file with a shared key a line: it has "),
+    ("TLS_CERT", "/no/such/file", "wanted a file that can be read"),
+    ("TLS_KEY", "/no/such/file", "wanted a file that can be read"),
+    ("HSTS_SECONDS", "-1", "wanted 0 to 2147483648"),
     ("STATE_DIR", "/no/such/place", "wanted a directory that can be written to"),
     ("STATE_DIR", A_FILE, "wanted a directory that can be written to"),
     ("STATE_DIR", "/" + "x" * 300, "wanted a directory that can be written to"),
@@ -207,8 +214,15 @@ class WrongTests(SynchronousTestCase):
         """Only settings that may be any text are not in the list above."""
         self.assertEqual(
             {setting.name for setting in (*SETTINGS, DEMO)} - {name for name, _, _ in WRONG} - {"ALLOWED_ORIGINS"},
-            {"HOST", "S3_BUCKET", "S3_PREFIX", "AWS_REGION"},
+            {"HOST", "HTTP", "S3_BUCKET", "S3_PREFIX", "AWS_REGION"},
         )
+
+    def test_together(self) -> None:
+        """A certificate wants its key and the key its certificate, and neither goes with an endpoint."""
+        self.assertEqual(ending(TLS_CERT=A_FILE), f"pitwall: TLS_CERT is {A_FILE} without TLS_KEY, wanted both")
+        self.assertEqual(ending(TLS_KEY=A_FILE), f"pitwall: TLS_KEY is {A_FILE} without TLS_CERT, wanted both")
+        said = ending("--http=tcp:8081", TLS_CERT=A_FILE, TLS_KEY=A_FILE)
+        self.assertEqual(said, f"pitwall: HTTP is tcp:8081 and TLS_CERT is {A_FILE}, wanted one of them")
 
     def test_first(self) -> None:
         """Of several wrong ones the first is told, and a wrong variable that an option replaces is none."""

@@ -178,6 +178,8 @@ export interface Options {
   snapshot?: boolean;
   /** What to ask for, on every connection; nothing by default, which gets every point and insight. */
   subscribe?: Subscription | null;
+  /** Gets a ticket for each connection, of a server that wants keys; without one the client waits and asks again. */
+  ticket?: () => Promise<string> | string;
   backoff?: BackoffSettings;
   /** Connect anew when nothing has come for so long [ms]; 0, the default: never, for without cars nothing comes. */
   silence?: number;

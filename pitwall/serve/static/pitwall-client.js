@@ -298,6 +298,9 @@ export class PitWallClient {
   #backoff;
   #silence;
   #subscribing;
+  #ticket;
+  /** The try that is being made; another one, or none, has its ticket come too late. */
+  #turn = 0;
   #connect = () => this.#open();
 
   /** @param {Options} [options] */
@@ -307,6 +310,7 @@ export class PitWallClient {
     this.#backoff = new Backoff(options.backoff);
     this.#silence = options.silence ?? 0;
     this.#subscribing = new Subscribing(options.subscribe);
+    this.#ticket = options.ticket ?? null;
     /** @type {"connecting" | "open" | "waiting" | "closed"} */
     this.state = "connecting";
     // A network that is back is no reason to wait on.
@@ -368,11 +372,26 @@ export class PitWallClient {
   #open() {
     this.#enter({ state: "connecting" });
     if (this.#closed) return;
+    const turn = ++this.#turn;
+    if (this.#ticket === null) return this.#dial(null);
+    Promise.resolve().then(this.#ticket).then(
+      (ticket) => turn === this.#turn && this.#dial(ticket),
+      (error) => {
+        if (turn !== this.#turn) return;
+        console.error("PitWall: there is no ticket", error);
+        this.#wait(null);
+      },
+    );
+  }
+
+  /** @param {string | null} ticket */
+  #dial(ticket) {
     const url = new URL(this.#url);
     const about = Object.entries(this.#subscribing.connecting());
     // A subscription is in place of all that the URL asks for.
     if (about.length) MEMBERS.forEach((name) => url.searchParams.delete(name));
     for (const [name, value] of [...Object.entries(this.#stream.query()), ...about]) url.searchParams.set(name, value);
+    if (ticket !== null) url.searchParams.set("ticket", ticket);
     const socket = new WebSocket(url);
     let openedAt = -1;
     this.#socket = socket;
@@ -427,6 +446,7 @@ export class PitWallClient {
   #leave(code) {
     const socket = this.#socket;
     this.#socket = null;
+    this.#turn += 1;
     clearTimeout(this.#timer);
     if (socket === null) return;
     socket.onopen = socket.onmessage = socket.onclose = null;

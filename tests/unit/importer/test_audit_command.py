@@ -18,7 +18,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pitwall.importer.audit import Books, equations
 from pitwall.importer.audit_command import NoBooksError, fetch, report
+from pitwall.keys.key import READ
 from tests.doubles import A_POINT, Screen, WebServer
+from tests.unit.serve.test_auth import Held
 
 
 class AuditCase(SynchronousTestCase):
@@ -123,15 +125,22 @@ class FetchTests(AuditCase):
         stub: Any = StubTreq(self.server.root)
         return stub.get
 
-    def ask(self, get: Callable[..., Any], path: str = "") -> Books:
+    def ask(self, get: Callable[..., Any], key: str | None = None) -> Books:
         """What is fetched by this."""
-        found: Books = self.successResultOf(ensureDeferred(fetch(f"http://wall:8081{path}", get)))
+        found: Books = self.successResultOf(ensureDeferred(fetch("http://wall:8081", get, key)))
         return found
 
     def test_fetched(self) -> None:
         """The books are the server's."""
         books = self.ask(self.get)
         self.assertEqual(len(equations(books)), 5)
+
+    def test_key(self) -> None:
+        """A server that wants a key is shown it; without, it is said that there should be one."""
+        self.server = WebServer(self, keys=Held(READ))
+        self.assertTrue(all(equation.exact for equation in equations(self.ask(self.get, "pw_read"))))
+        failure = self.failureResultOf(ensureDeferred(fetch("http://wall:8081", self.get)), NoBooksError)
+        self.assertIn("answers 401, wanted 200; it wants a key that may read", str(failure.value))
 
     def test_none(self) -> None:
         """A server that has none, or is none, is told by a sentence."""

@@ -14,7 +14,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pitwall.ingest import udp
 from pitwall.ingest.udp import DRAIN_BYTES, DRAIN_DATAGRAMS, TelemetryPortService, TelemetryProtocol
+from pitwall.wire.signed import Seal
 from tests.doubles import A_POINT, a_hub, a_live_intake, a_point
+from tests.unit.wire.test_signed import KEY, signed
 
 NOW = 1_757_184_100.0
 
@@ -149,6 +151,40 @@ class TelemetryProtocolTests(DoorCase):
         """It works on Twisted's own port too, a datagram at a time."""
         self.protocol.datagramReceived(A_POINT, ("127.0.0.1", 50000))
         self.assertEqual(self.hub.last_seq, 1)
+
+
+class SignedTests(DoorCase):
+    """With a shared key only signed datagrams are looked into."""
+
+    def setUp(self) -> None:
+        """A door with a key that can be changed."""
+        super().setUp()
+        self.seal: Seal | None = Seal([KEY])
+        self.protocol = TelemetryProtocol(a_live_intake(self.hub, "udp", self.reactor), lambda: self.seal)
+
+    def test_signed(self) -> None:
+        """What is signed becomes points, of every form; the trailer is no part of them."""
+        lines = a_point(2) + b"\n" + a_point(3)
+        self.protocol.datagramsReceived([signed(a_point(1)), signed(lines, between=b"\n"), signed(a_point(4)) + b"\n"])
+        self.assertEqual(self.hub.ring.newest(10), [a_point(n) for n in range(1, 5)])
+
+    def test_refused(self) -> None:
+        """The rest is counted by its reason, a datagram each, and the books stay exact; the good ones lose nothing."""
+        wrong = signed(A_POINT, b"another key" * 3)
+        self.protocol.datagramsReceived([A_POINT, signed(a_point(1)), wrong, b"", a_point(2) + b"\n" + a_point(3)])
+        ledger = self.hub.ledger
+        self.assertEqual(self.hub.ring.newest(10), [a_point(1)])
+        self.assertEqual(ledger.refused, {("udp", "unsigned"): 3, ("udp", "bad_signature"): 1})
+        self.assertEqual(ledger.received["udp"], ledger.accepted["udp"] + ledger.points_refused)
+
+    def test_changed(self) -> None:
+        """Another key holds from the next datagram on; without one all are taken as they are."""
+        self.seal = Seal([b"another key" * 3])
+        self.protocol.datagramsReceived([signed(A_POINT), signed(A_POINT, b"another key" * 3)])
+        self.assertEqual(self.hub.last_seq, 1)
+        self.seal = None
+        self.protocol.datagramsReceived([A_POINT])
+        self.assertEqual(self.hub.last_seq, 2)
 
 
 class DrainTests(DoorCase):

@@ -161,6 +161,8 @@ class RaceTests(SynchronousTestCase):
         self.get("/api/recent/1", "RecentAnswer")
         self.get("/api/health", "HealthAnswer")
         self.get("/", "IndexAnswer")
+        ticket = self.successResultOf(self.http.post("http://wall:8081/api/ticket"))
+        self.check("TicketAnswer", self.successResultOf(ticket.json()))
         self.get("/api/recent/x", "ErrorAnswer")
         screen = Screen(self.server, query=b"?since=other:1")
         screen.send(b'{"type":"resume","since":"x"}')

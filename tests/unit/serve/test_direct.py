@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import socket
 
-from twisted.internet.protocol import Protocol
+from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.trial.unittest import SynchronousTestCase
 
 from pitwall.serve import direct
@@ -117,6 +118,17 @@ class TransportTests(SynchronousTestCase):
         direct.shrink_send_buffer(connection, 256 << 10)
         self.assertEqual(option_of(connection, socket.SO_SNDBUF), 256 << 10)
         direct.shrink_send_buffer(StringTransport(), 256 << 10)
+
+    def test_under_tls(self) -> None:
+        """Under TLS it is the socket below that is told, and nothing is sent past the TLS."""
+        wrapper = ProtocolWrapper(WrappingFactory(Factory()), Protocol())
+        connection = FakeConnection(wrapper, MemoryReactorClock())
+        self.assertFalse(direct.is_plain_tcp(wrapper))
+        direct.shrink_send_buffer(wrapper, 256 << 10)
+        self.assertEqual(option_of(connection, socket.SO_SNDBUF), 256 << 10)
+        connection.kernel.room = 0
+        wrapper.write(b"0123")
+        self.assertEqual(direct.buffered(wrapper), 4)
 
     def test_send_buffer_refused(self) -> None:
         """A socket that will not have it is used as it is."""

@@ -114,7 +114,7 @@ class DocumentTests(OpenAPICase):
         """The index names every resource that can be got, and all that it names is told of."""
         paths = {path for path, told in self.document["paths"].items() if path.startswith("/api/") and "get" in told}
         named = set(json.loads(self.ask("GET", "/")[2])["paths"])
-        self.assertEqual(named - paths, {"/api/recent/100", "/api/ingest"})
+        self.assertEqual(named - paths, {"/api/recent/100", "/api/ingest", "/api/ticket"})
         self.assertEqual(paths - named, {"/api/recent/{count}", "/api/insights/{insight_id}"})
 
     def test_channels(self) -> None:
@@ -259,6 +259,7 @@ class AnswerTests(OpenAPICase):
             self.check(415, "POST", post, A_POINT, {"Content-Type": "image/png"}),
             *(self.check(200, "GET", f"/client/{name}") for name in CLIENT_FILES),
             self.check(404, "GET", "/client/other.js"),
+            self.check(200, "POST", "/api/ticket"),
             self.check(200, "GET", "/api/openapi.json"),
             self.check(200, "GET", "/api/asyncapi.json"),
         }

@@ -1,0 +1,1 @@
+"""Keys: who may send, read and run the server; no network here."""
