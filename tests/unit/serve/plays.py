@@ -25,7 +25,7 @@ ASKED: tuple[tuple[dict[str, Any] | None, str], ...] = (
 WHICH = st.integers(0, 2)
 EVENTS = st.one_of(
     st.tuples(st.just("publish"), st.lists(st.integers(0, len(CARS) - 1), min_size=1, max_size=30), st.integers(0, 3)),
-    st.tuples(st.just("run"), st.sampled_from((0.001, 0.03, 0.2, 0.6, 2.0)), st.integers(0, 2)),
+    st.tuples(st.just("run"), st.sampled_from((0.001, 0.03, 0.2, 0.6, 2.0, 6.0)), st.integers(0, 2)),
     st.tuples(st.just("read"), WHICH, st.sampled_from((1, 100, 3000, 100_000))),
     st.tuples(st.just("stop"), WHICH, st.just(0)),
     st.tuples(st.just("read all"), WHICH, st.just(0)),
@@ -57,7 +57,7 @@ class Play:
         if kind == "publish":
             self.published.publish(first, padding=(0, 10, 500, 3000)[second])
         elif kind == "insight":
-            cars = [{"track": track, "chassis": chassis, "x": "x" * first * 10} for track, chassis in CARS]
+            cars = [{"track": track, "chassis": chassis, "x": "x" * first * 50} for track, chassis in CARS]
             self.server.broadcaster.tell({"data": cars, "meta": {"vehicle_count": len(cars)}})
         elif kind == "run":
             self.run_for(first, second)

@@ -175,7 +175,7 @@ class CaseTests(SynchronousTestCase):
         """Who wants hundreds of insights again and does not read has a few of them in memory; they come as it reads."""
         play = self.play(1)
         for _ in range(200):
-            play.play(("insight", 200, 0))
+            play.play(("insight", 40, 0))
         viewer, unpacked, frame = play.viewers[0], [], Kept.frame
 
         def counted(kept: Kept) -> Any:
@@ -187,7 +187,7 @@ class CaseTests(SynchronousTestCase):
         viewer.say({"type": "resume", "since": f"{self.hub.epoch}:0", "insight_seq": 5})
         play.play(("run", 0.2, 0))
         self.assertLess(len(unpacked), 20)
-        play.play(("insight", 200, 0))
+        play.play(("insight", 40, 0))
         self.assertTrue(viewer.connected)
         play.play(("read all", 0, 0))
         play.play(("run", 0.2, 0))
