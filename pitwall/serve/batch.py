@@ -110,3 +110,14 @@ def _decoder_of(channels: frozenset[str]) -> json.Decoder[Any]:
         "Narrowed", fields, rename={f"f{index}": name for index, name in enumerate(names)}, gc=False
     )
     return json.Decoder(kind)
+
+
+def at_most(size: int, raws: Sequence[bytes]) -> Sequence[bytes]:
+    """The first of these points that come to so many bytes together; one at least."""
+    if sum(map(len, raws)) <= size:
+        return raws
+    for count, raw in enumerate(raws):
+        size -= len(raw)
+        if size < 0:
+            return raws[: max(count, 1)]
+    return raws

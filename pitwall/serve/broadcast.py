@@ -17,6 +17,7 @@ from twisted.logger import Logger
 
 from pitwall.hub import Hub
 from pitwall.serve.batch import Batch
+from pitwall.serve.conflation import Conflation
 from pitwall.serve.deliveries import DeliveryTimes, Totals
 from pitwall.serve.frames import Frame
 from pitwall.serve.insightlog import InsightLog
@@ -28,6 +29,8 @@ from pitwall.wire.messages import insight_update
 #: The longest interval between flushes, and the longest when a flush takes over half of it [s].
 LONGEST_S = 0.1
 LONGEST_LOADED_S = 0.2
+#: Points of a step of catching up.
+STEP = 500
 #: So many batches that were made again are kept until the next flush.
 MOST_OLDER = 8
 
@@ -173,6 +176,21 @@ class Broadcaster:
         """Let go of what no client wants any more; to be called every second or so."""
         for stream in self.streams:
             stream.frames.expire(now)
+
+    def fold(self, conflation: Conflation) -> bool:
+        """Conflate what was flushed since its last point; False where another step is needed."""
+        flushed, batch = self.flushed_seq, self.batch
+        if batch is not None and batch.first == conflation.last + 1 and batch.last == flushed:
+            conflation.add(batch.digest)
+            return True
+        oldest = self.hub.ring.first_seq
+        if conflation.last < min(flushed, oldest - 1):  # the ring went round meanwhile
+            conflation.restart(min(flushed, oldest - 1))
+        if conflation.last < flushed:
+            # In steps that end at the same points for all clients that are here together.
+            last = min(conflation.last - conflation.last % STEP + STEP, flushed)
+            conflation.add(self.older(conflation.last + 1, last).digest)
+        return conflation.last >= flushed
 
     def older(self, first: int, last: int) -> Batch:
         """Points of flushes before, which must be in the ring: many clients that fall behind together want the same."""

@@ -7,31 +7,30 @@ A client is in one of three ways::
     behind    catches up from the ring (it came back, or wants something else), as fast as it reads
     reduced   reads too slowly: the newest point of each car with ranges, one message at a time
 
-Every point since it joined is delivered, conflated, filtered, dropped or pending, exactly.
-Two numbers tell where it is: ``_seq``, up to which all is accounted for, and ``_told``, the
-``seq`` of the last message it got, which ``prev`` of its next must be. They differ where
-points after ``_told`` were looked at and not wanted.
+What became of each point for it is in its account (``pitwall.serve.account``).
 """
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall
 
-from pitwall.serve.broadcast import Broadcaster
+from pitwall.serve.account import Account
+from pitwall.serve.batch import at_most
+from pitwall.serve.broadcast import STEP, Broadcaster
 from pitwall.serve.conflation import Conflation
 from pitwall.serve.fidelity import Fidelity
 from pitwall.serve.frames import Frame
 from pitwall.serve.insightlane import InsightLane
 from pitwall.serve.joining import Since
 from pitwall.serve.narrowing import Narrowing
+from pitwall.serve.outlet import Outlet
 from pitwall.serve.stream import key_of
 from pitwall.serve.subscription import INSIGHTS, QUALITY, UNASKED, Subscription
 from pitwall.wire import messages
 
-#: Points of a step of catching up, what these may come to, and what a message of it may have [bytes].
-STEP = 500
+#: What the points of a step of catching up may come to, and what a message of it may have [bytes].
 STEP_BYTES = 256 << 10
 STEP_MESSAGE_BYTES = 64 << 10
 #: Insights of a step of sending them again.
@@ -45,25 +44,7 @@ MOST_TURNS = 8
 QUIET_S = 1.0
 
 
-class Outlet(Protocol):
-    """The connection."""
-
-    paused: bool
-
-    def write(self, frame: Frame) -> None:
-        """Write telemetry."""
-
-    def say(self, frame: Frame) -> None:
-        """Write what is not to be left out."""
-
-    def ping(self, payload: bytes) -> None:
-        """Write a ping."""
-
-    def fail(self) -> None:
-        """Log the exception that is being handled, and close."""
-
-
-class Delivery:
+class Delivery(Account):
     """
     One client's.
 
@@ -76,11 +57,8 @@ class Delivery:
         most_waiting: insights that may wait for their turn [bytes].
 
     Attributes:
-        delivered: points in messages written to it.
-        conflated: points that only ranges tell it of.
-        filtered: points it did not want.
-        dropped: points it has not heard of since it was behind.
-        joined_seq: the last point before it.
+        subscription: what is wanted.
+        stream: where it comes from.
         fidelity: how much it can take.
 
     Raises:
@@ -96,7 +74,6 @@ class Delivery:
         packed: bool,
         most_waiting: int,
     ) -> None:
-        self.delivered = self.conflated = self.filtered = self.dropped = 0
         self._broadcaster = broadcaster
         self._clock = clock
         self._outlet = outlet
@@ -107,8 +84,7 @@ class Delivery:
         self.stream.clients[outlet] = None
         self._next = self.stream.frames.end
         self._besides = -self._next
-        self._seq = self.joined_seq = self.stream.settled
-        self._told = self.stream.sent_seq
+        super().__init__(self.stream.settled, self.stream.sent_seq, broadcaster.hub.ledger)
         self._joined_at = clock.seconds()
         self.fidelity = Fidelity(self._joined_at)
         self._live = True
@@ -123,11 +99,6 @@ class Delivery:
         self._conflated_before = 0
 
     @property
-    def reached(self) -> int:
-        """The last point that was accounted for."""
-        return self._seq
-
-    @property
     def messages(self) -> int:
         """Messages of telemetry written to it; its place in the log counts those that it took from there."""
         return self._next + self._besides
@@ -138,11 +109,6 @@ class Delivery:
         if self.fidelity.reduced:
             return "reduced"
         return "live" if self._behind_since is None else "behind"
-
-    @property
-    def told(self) -> int:
-        """The ``seq`` after which its messages go on."""
-        return self._told
 
     def pump(self) -> None:
         """Send what there is for this client, as far as it takes it."""
@@ -269,9 +235,7 @@ class Delivery:
         """Go on after a point, by its stream as it is now."""
         # What the stream has looked at beyond its last message was not wanted, or is still to come.
         seq = min(seq, self.stream.sent_seq)
-        # What it is to get once more counts as its own.
-        self.joined_seq += seq - self._seq
-        self._seq = self._told = seq
+        self._go_back(seq)
         now = self._clock.seconds()
         if self.stream.key is None:  # there is nothing for it to be behind with
             if self.fidelity.reduced:
@@ -334,7 +298,7 @@ class Delivery:
             self._drop_to(ring.first_seq - 1)
             self._outlet.say(Frame(gap))
         last = min(self._seq + STEP, log.end_of(self._seq + 1) or stream.sent_seq)
-        batch = stream.batch(self._seq + 1, _at_most(STEP_BYTES, ring.between(self._seq + 1, last)))
+        batch = stream.batch(self._seq + 1, at_most(STEP_BYTES, ring.between(self._seq + 1, last)))
         if stream.interval_s:
             conflation = stream.conflation(self._seq)
             conflation.add(batch.digest)
@@ -367,7 +331,12 @@ class Delivery:
         too slowly for both, and old insights are no better than old points.
         """
         conflation, stream, fidelity = self._conflation, self.stream, self.fidelity
-        if conflation is None or not self._fold(conflation) or self._outlet.paused or not fidelity.ready(now):
+        if conflation is None:
+            return
+        if not self._broadcaster.fold(conflation):
+            self._later(0.0)
+            return
+        if self._outlet.paused or not fidelity.ready(now):
             return
         if fidelity.to_measure:
             self._ping(now)
@@ -408,24 +377,6 @@ class Delivery:
             self._tell_quality(now)
             self._later(0.0)
 
-    def _fold(self, conflation: Conflation) -> bool:
-        """Conflate what was flushed since; False where another step is needed."""
-        flushed, batch = self._broadcaster.flushed_seq, self._broadcaster.batch
-        if batch is not None and batch.first == conflation.last + 1 and batch.last == flushed:
-            conflation.add(batch.digest)
-            return True
-        ring = self._broadcaster.hub.ring
-        if conflation.last < min(flushed, ring.first_seq - 1):  # the ring went round meanwhile
-            conflation.restart(min(flushed, ring.first_seq - 1))
-        if conflation.last < flushed:
-            # In steps that end at the same points for all clients that are here together.
-            last = min(conflation.last - conflation.last % STEP + STEP, flushed)
-            conflation.add(self._broadcaster.older(conflation.last + 1, last).digest)
-        if conflation.last < flushed:
-            self._later(0.0)
-            return False
-        return True
-
     def _open(self, now: float) -> bool:
         """Whether telemetry may be written now; where that depends on what it has read, a ping asks."""
         if self._outlet.paused:
@@ -437,13 +388,8 @@ class Delivery:
         return False
 
     def _send(self, frame: Frame, now: float, ping: bool = False) -> None:
-        self._drop_to(frame.prev)
         self._besides += 1
-        self.delivered += frame.points
-        self.conflated += frame.conflated
-        self.filtered += max(frame.seq - self._seq, 0) - frame.points - frame.conflated
-        self._seq = max(self._seq, frame.seq)
-        self._told = frame.seq
+        self._count(frame)
         self._outlet.write(frame)
         if ping or self.fidelity.ping_due(now, len(self._broadcaster.clients)):
             self._ping(now)
@@ -456,20 +402,6 @@ class Delivery:
         payload = b"%d+%d" % (self._told, self._pings) if again else b"%d" % self._told
         self.fidelity.pinged(payload, now)
         self._outlet.ping(payload)
-
-    def _pass(self, seq: int) -> None:
-        """What there is up to that point was not wanted."""
-        if seq > self._seq:
-            self.filtered += seq - self._seq
-            self._seq = seq
-
-    def _drop_to(self, seq: int) -> None:
-        """What there is up to that point is lost for it, which ``prev`` of its next message shows."""
-        missed = seq - self._seq
-        if missed > 0:
-            self._seq = self._told = seq
-            self.dropped += missed
-            self._broadcaster.hub.ledger.points_skipped += missed
 
     def _later(self, wait: float) -> None:
         if self._left:
@@ -509,14 +441,3 @@ class Delivery:
             0 if reduced else self.conflated - self._conflated_before,
         )
         self._outlet.say(Frame(told))
-
-
-def _at_most(size: int, raws: list[bytes]) -> list[bytes]:
-    """The first of these points that come to so many bytes together; one at least."""
-    if sum(map(len, raws)) <= size:
-        return raws
-    for count, raw in enumerate(raws):
-        size -= len(raw)
-        if size < 0:
-            return raws[: max(count, 1)]
-    return raws
