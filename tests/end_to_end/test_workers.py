@@ -100,7 +100,7 @@ class Pit:
 
     async def all_counted(self) -> None:
         """Wait until every point published is counted in a result."""
-        await self.until("all points", lambda: self.counted >= self.hub.last_seq, 20)
+        await self.until("all points", lambda: self.counted >= self.hub.last_seq, 60)
 
     async def stop(self) -> None:
         """End the workers and give the memory back."""
