@@ -20,6 +20,10 @@ from typing import Any
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 ROOT = Path(__file__).resolve().parents[2]
+#: What the image runs with, and what it is built with.
+LOCKS = "requirements.lock", "requirements-build.lock"
+#: Options of pip by which it takes files with the hashes of a lock, and no others; the lock comes behind.
+FROM_LOCK = "--require-hashes", "--only-binary", ":all:", "--requirement"
 
 
 def need(tool: str) -> str:
@@ -40,7 +44,8 @@ def run(*command: str | Path, cwd: Path | None = None, env: Mapping[str, str] | 
     done = subprocess.run(
         command,
         cwd=cwd,
-        env=env,
+        # With PYTHONPATH a clean environment would see this checkout besides what is installed in it.
+        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"} if env is None else env,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -77,12 +82,15 @@ def copy_source(to: Path) -> Path:
 
 @cache
 def wheelhouse() -> Path:
-    """PitWall's wheel, those of all it depends on, and setuptools, with which an image build makes the wheel again."""
+    """PitWall's wheel, and those that the locks name: of all it depends on, and of what builds the image."""
     if find_spec("pip") is None:
         raise SkipTest("needs pip")
     wheels = scratch() / "wheels"
+    pip = sys.executable, "-m", "pip"
+    for lock in LOCKS:
+        run(*pip, "download", "--quiet", "--dest", wheels, *FROM_LOCK, ROOT / lock)
     source = copy_source(scratch() / "source")
-    run(sys.executable, "-m", "pip", "wheel", "--quiet", "--wheel-dir", wheels, source, "setuptools")
+    run(*pip, "wheel", "--quiet", "--no-deps", "--wheel-dir", wheels, source)
     return wheels
 
 
@@ -94,10 +102,11 @@ def wheel() -> Path:
 
 
 def clean_environment(at: Path, *what: str | Path) -> Path:
-    """A fresh virtual environment with only this installed in it, and its dependencies; returns its bin directory."""
+    """A fresh virtual environment with what the lock names, and then only this; returns its bin directory."""
     run(sys.executable, "-m", "venv", at)
-    pip = at / "bin" / "pip"
-    run(pip, "install", "--quiet", "--no-index", "--find-links", wheelhouse(), "--no-compile", *what)
+    install = at / "bin" / "pip", "install", "--quiet", "--no-index", "--find-links", wheelhouse(), "--no-compile"
+    run(*install, *FROM_LOCK, ROOT / "requirements.lock")
+    run(*install, "--no-deps", *what)
     return at / "bin"
 
 

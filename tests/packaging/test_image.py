@@ -18,15 +18,25 @@ import json
 import os
 import platform
 import sys
+from configparser import ConfigParser
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from tests.packaging.shipping import ROOT, Server, need, run, scratch, wheelhouse
+from tests.packaging.test_lock import pinned
 
 PACKAGES = "/opt/pitwall/lib/python3*/site-packages"
+#: Prints what is installed beside the Python that runs it.
+LIST = """
+import importlib.metadata, json, sysconfig
+found = importlib.metadata.distributions(path=[sysconfig.get_path("purelib")])
+print(json.dumps([(each.name, each.version) for each in found]))
+"""
 
 # --kill-child ends the server with the test until it changes its user, which undoes that; --pdeathsig from there on.
 UNSHARE = ("unshare", "--mount", "--pid", "--fork", "--kill-child")
@@ -99,8 +109,33 @@ class ImageTests(SynchronousTestCase):
         self.assertEqual(set(writable) - {"/tmp", "/var/tmp", "/run/lock"}, {"/data"})
 
     def test_nothing_of_the_building(self) -> None:
-        """What only the building needed, sources and wheels, is not in it."""
-        self.assertEqual(in_image("sh", "-c", "ls -d /build /mnt/* 2> /dev/null || true").strip(), "")
+        """What only the building needed, sources, wheels and pip, is not in it."""
+        self.assertEqual(in_image("sh", "-c", f"ls -d /build /mnt/* {PACKAGES}/pip 2> /dev/null || true").strip(), "")
+
+    def test_as_locked(self) -> None:
+        """Besides PitWall there is what requirements.lock names for this Python, in these versions, and no more."""
+        listed = json.loads(in_image("python3", "-P", "-c", LIST))
+        installed = {canonicalize_name(name): Version(version) for name, version in listed}
+        del installed[canonicalize_name("pitwall")]
+        self.assertEqual(installed, pinned("requirements.lock", ".".join(map(str, sys.version_info[:2]))))
+
+    def test_sbom(self) -> None:
+        """The SBOM names each package that is installed, by name and version; CI keeps it as a file."""
+        text = in_image("cat", "/opt/pitwall/sbom.cdx.json")
+        sbom = json.loads(text)
+        self.assertEqual(sbom["bomFormat"], "CycloneDX")
+        named = sorted((component["name"], component["version"]) for component in sbom["components"])
+        self.assertEqual(named, sorted(map(tuple, json.loads(in_image("python3", "-P", "-c", LIST)))))
+        if keep := os.environ.get("PITWALL_SBOM"):
+            Path(keep).write_text(text)
+
+    def test_labels(self) -> None:
+        """Its labels tell what it is, of which version, and upon which base."""
+        setup = ConfigParser()
+        setup.read(ROOT / "setup.cfg")
+        label = {name.rpartition(".")[2]: value for name, value in image_config()["Labels"].items()}
+        self.assertEqual((label["title"], label["version"]), ("PitWall", setup["metadata"]["version"]))
+        self.assertEqual(label["name"], "localhost/pitwall-base")
 
     def test_declares_its_doors(self) -> None:
         """Both ports, the volume, the signal and the health check are declared, the command in exec form."""
@@ -108,7 +143,7 @@ class ImageTests(SynchronousTestCase):
         self.assertEqual(set(config["ExposedPorts"]), {"8081/tcp", "20777/udp"})
         self.assertEqual(set(config["Volumes"]), {"/data"})
         self.assertEqual(config["StopSignal"], "SIGTERM")
-        self.assertEqual(config["Healthcheck"]["Test"][0], "CMD")
+        self.assertEqual(config["Healthcheck"]["Test"], ["CMD", "python3", "-P", "-m", "pitwall.ready"])
         self.assertEqual(config["Cmd"][0], "twistd")
 
     def test_plugin_cache(self) -> None:
@@ -143,6 +178,19 @@ class RunningTests(SynchronousTestCase):
         (taken,) = self.server.wait("/api/recent/10", "recent")["recent"]
         self.assertEqual(taken, taken | point)
         self.server.wait("/api/health", "metrics.aggregationsProcessed")
+
+    def test_shared_memory(self) -> None:
+        """The workers have the server's anonymous memory, through /proc, as a user without a name or a capability."""
+        server = self._process_1()
+        workers = Path(f"/proc/{server}/task/{server}/children").read_text().split()
+        self.assertTrue(workers)
+        for worker in workers:
+            files = [os.readlink(fd) for fd in Path(f"/proc/{worker}/fd").iterdir()]
+            self.assertIn("/memfd:pitwall-rows (deleted)", files)
+            status = Path(f"/proc/{worker}/status").read_text()
+            self.assertIn("\nUid:\t10001\t10001\t10001\t10001\n", status)
+            self.assertIn("\nCapEff:\t0000000000000000\n", status)
+            self.assertIn("\nNoNewPrivs:\t1\n", status)
 
     def test_complains_of_nothing(self) -> None:
         """Where only /data and /tmp can be written, no line of the log speaks of a file it could not write."""
