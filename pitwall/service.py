@@ -41,6 +41,7 @@ from pitwall.serve.lag import ReactorLag
 from pitwall.serve.origins import OriginPolicy
 from pitwall.serve.quickpost import QuickPost
 from pitwall.serve.rest import RestAPI, Root, WebSocketDoor
+from pitwall.serve.seats import Seats, share_of
 from pitwall.serve.site import BoundedSite
 from pitwall.serve.websocket import TelemetryFactory
 from pitwall.wire.live import LiveDecoder
@@ -51,6 +52,8 @@ __all__ = ["Options", "makeService"]
 
 #: The fewest rows the workers' ring holds: 20,000 would be a tenth of a second at full speed.
 FEWEST_ROWS = 65_536
+#: Descriptors that are for all else than connections: ports, workers, files, S3, and the spare seats.
+RESERVED_DESCRIPTORS = 64
 #: How long clients may take to say goodbye [s].
 GOODBYE_S = 2.0
 
@@ -65,7 +68,7 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
     if reactor is None:
         from twisted.internet import reactor
     settings = options.settings
-    raise_descriptor_limit()
+    descriptors = raise_descriptor_limit()
     try:
         tcp = bind_tcp(settings["HOST"], settings["PORT"])
         udp = bind_udp(settings["HOST"], settings["UDP_PORT"])
@@ -91,8 +94,17 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
         Pace(settings["FLUSH_MS"] / 1000, settings["FLUSH_SHARE"]),
         most_streams=settings["MAX_SUBSCRIPTIONS"],
     )
+    # What is neither a connection nor to be one has descriptors of its own.
+    most = max(1, min(settings["MAX_CONNECTIONS"], descriptors - RESERVED_DESCRIPTORS))
+    if most < settings["MAX_CONNECTIONS"]:
+        Logger().warn(
+            "room for {most} connections, not MAX_CONNECTIONS: only {descriptors} files may be open",
+            most=most,
+            descriptors=descriptors,
+        )
+    seats = Seats(most, settings["MAX_PER_ADDRESS"] or share_of(most))
     screens = TelemetryFactory(
-        broadcaster, reactor, settings["MAX_WS_BUFFER"], settings["WS_STALL_SECONDS"], settings["WS_DEFLATE"]
+        broadcaster, reactor, settings["MAX_WS_BUFFER"], settings["WS_STALL_SECONDS"], settings["WS_DEFLATE"], seats
     )
     aggregation = AggregationService(
         hub,
@@ -151,10 +163,15 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
         lambda: books.answer(reactor.seconds()),
         settings["WS_PATH"],
     )
-    websocket = WebSocketDoor(
-        WebSocketResource(screens), origins, lambda: len(broadcaster.clients), settings["MAX_CONNECTIONS"]
+    websocket = WebSocketDoor(WebSocketResource(screens), origins)
+    site = BoundedSite(
+        Root(api, settings["WS_PATH"], websocket),
+        reactor,
+        settings["MAX_BODY"],
+        settings["REQUEST_SECONDS"],
+        seats,
+        settings["WS_PATH"],
     )
-    site = BoundedSite(Root(api, settings["WS_PATH"], websocket), reactor, settings["MAX_BODY"])
     site.quick = QuickPost(ingest.take).answer
     http_door = AdoptedPortService(tcp, site, reactor)
     doors.append(http_door)

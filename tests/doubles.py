@@ -31,6 +31,7 @@ from pitwall.serve.broadcast import Broadcaster, Pace
 from pitwall.serve.origins import OriginPolicy
 from pitwall.serve.quickpost import QuickPost
 from pitwall.serve.rest import RestAPI, Root, WebSocketDoor
+from pitwall.serve.seats import Seats
 from pitwall.serve.site import BoundedSite
 from pitwall.serve.tables import RaceTables
 from pitwall.serve.websocket import TelemetryFactory
@@ -267,7 +268,8 @@ class WebServer:
         stall_s: how long a client may take nothing [s].
         deflate: whether compression is agreed to.
         origins: ``ALLOWED_ORIGINS``.
-        most_clients: how many may be there.
+        most_clients: how many connections there may be.
+        most_each: how many of them from one address.
         max_inflated: of lines that come packed [bytes].
         race: the tables of the race.
     """
@@ -282,6 +284,7 @@ class WebServer:
         deflate: bool = False,
         origins: Sequence[str] = (),
         most_clients: int = 1000,
+        most_each: int = 1000,
         max_inflated: int = 64 << 20,
         race: RaceTables | None = None,
     ) -> None:
@@ -291,7 +294,8 @@ class WebServer:
         self.broadcaster = Broadcaster(self.hub, self.reactor, Pace(0.008, 0.12), lambda: 0.0)
         # Autobahn's own timers would run by the global reactor.
         test.patch(txaio.config, "loop", self.reactor)  # type: ignore[attr-defined]
-        self.factory = TelemetryFactory(self.broadcaster, self.reactor, max_buffer, stall_s, deflate)
+        self.seats = Seats(most_clients, most_each)
+        self.factory = TelemetryFactory(self.broadcaster, self.reactor, max_buffer, stall_s, deflate, self.seats)
         self.well = True
         # One step a millisecond, by the clock of the test.
         cooperator = Cooperator(lambda: lambda: True, lambda step: self.reactor.callLater(0.001, step))
@@ -311,18 +315,17 @@ class WebServer:
             race,
             lambda: self.books.answer(self.reactor.seconds()),
         )
-        clients = self.broadcaster.clients
-        door = WebSocketDoor(WebSocketResource(self.factory), policy, lambda: len(clients), most_clients)
+        door = WebSocketDoor(WebSocketResource(self.factory), policy)
         self.root = Root(self.api, "/ws/realtime", door)
-        self.site = BoundedSite(self.root, self.reactor, max_body)
+        self.site = BoundedSite(self.root, self.reactor, max_body, seats=self.seats)
         self.site.quick = QuickPost(self.ingest.take).answer
         self._chores_at = self.reactor.seconds()
         #: Whose pings are answered as they read them.
         self.screens: list[Screen] = []
 
-    def connect(self, room: int = 1 << 40) -> FakeConnection:
-        """A new connection, of which the kernel takes ``room`` bytes before the client reads."""
-        channel = self.site.buildProtocol(IPv4Address("TCP", "127.0.0.1", 50000))
+    def connect(self, room: int = 1 << 40, host: str = "127.0.0.1") -> FakeConnection:
+        """A new connection from a host, of which the kernel takes ``room`` bytes before the client reads."""
+        channel = self.site.buildProtocol(IPv4Address("TCP", host, 50000))
         return FakeConnection(channel, self.reactor, room)
 
     def ask(self, *requests: bytes) -> list[Answer]:

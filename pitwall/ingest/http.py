@@ -167,7 +167,10 @@ class IngestDoor:
     def post(self, request: Any) -> bytes | Deferred[bytes]:
         """The answer to a request, whose body has been read."""
         try:
-            media_type = (request.getHeader(b"content-type") or JSON).split(b";")[0].strip().lower()
+            said = request.requestHeaders.getRawHeaders(b"content-type", [])
+            if len(said) > 1:
+                raise RefusedError(415, f"Content-Type is there {len(said)} times, wanted once")
+            media_type = (b"".join(said) or JSON).split(b";")[0].strip().lower()
             if media_type not in (JSON, LINES, CSV):
                 seen = media_type[:60].decode("ascii", "replace")
                 raise RefusedError(415, f"Content-Type is {seen!a}, wanted application/json, x-ndjson or text/csv")

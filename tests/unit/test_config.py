@@ -71,6 +71,8 @@ WRONG = (
     ("WS_DEFLATE", "maybe", "wanted on or off"),
     ("DEMO", "2", "wanted on or off"),
     ("MAX_CONNECTIONS", "0", "wanted 1 to 1000000"),
+    ("MAX_PER_ADDRESS", "0", "wanted 1 to 1000000"),
+    ("REQUEST_SECONDS", "0.5", "wanted 1 to 3600"),
     ("MAX_SUBSCRIPTIONS", "0", "wanted 1 to 10000"),
     ("MAX_BODY", "1023", "wanted 1024 to 1073741824"),
     ("MAX_INFLATED", "1023", "wanted 1024 to 17179869184"),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.doubles import A_POINT, Answer, FakeConnection, WebServer, answers_in, publish
+from tests.doubles import A_POINT, Answer, FakeConnection, WebServer, answers_in, handshake, publish
 
 #: What 15 s come to when the chores are done every second, or the drops fall every half.
 ABOUT_15_S = (15.0, 15.5, 16.0, 16.5, 17.0)
@@ -238,6 +238,11 @@ class MalformedRequestTests(SiteCase):
             b"Content-Length: 5, 5",
             b"Content-Length: 0x5",
             b"Transfer-Encoding: gzip",
+            b"Transfer-Encoding: identity",
+            b"Transfer-Encoding:",
+            b"Transfer-Encoding: chunked;q=1",
+            b"Transfer-Encoding: \x0bchunked",
+            b"Transfer-Encoding : chunked",
             b"Transfer-Encoding: xchunked",
             b"Transfer-Encoding: chunked, identity",
         ):
@@ -255,6 +260,21 @@ class MalformedRequestTests(SiteCase):
         ):
             request = b"POST /nowhere HTTP/1.1\r\nHost: x\r\n" + headers + b"\r\n\r\n"
             self.assert_one_400(request + b"0\r\n\r\n" + hidden)
+
+    def test_old_client(self) -> None:
+        """Before HTTP/1.1 there are no chunks: a proxy that does not know them would see two requests."""
+        request = chunked(A_POINT).replace(b"HTTP/1.1", b"HTTP/1.0", 1)
+        self.assert_one_400(request)
+
+    def test_hosts(self) -> None:
+        """A request is for one host: one that names none, two, or something else is refused for any path and method."""
+        for method, path in ((b"GET", b"/"), (b"POST", b"/api/ingest"), (b"OPTIONS", b"*"), (b"GET", b"/ws/realtime")):
+            for hosts in ((), (b"x", b"x"), (b"x", b"y"), (b"x y",), (b"x:port",), (b"x, y",), (b"u@x",), (b"[::1",)):
+                lines = b"".join(b"Host: %b\r\n" % host for host in hosts)
+                self.assert_one_400(b"%b %b HTTP/1.1\r\n%b\r\n" % (method, path, lines))
+        for host in (b"x", b"x:8081", b"[::1]:8081", b"127.0.0.1:", b"pit_wall.example", b""):
+            (answer,) = self.server.ask(b"GET /api/health HTTP/1.1\r\nHost: %b\r\n\r\n" % host)
+            self.assertEqual(answer.status, 200, host)
 
     def test_bad_chunks(self) -> None:
         """A chunk whose size is no number, or that does not end where it says, ends the connection."""
@@ -359,6 +379,18 @@ class DeadlineTests(SiteCase):
         connection = self.used(post(b" " * 500).partition(b"\r\n\r\n")[0] + b"\r\n\r\n")
         self.assertIn(self.drip(connection, b" " * 500), ABOUT_15_S)
         self.assertEqual(connection.kernel.taken, b"")
+
+    def test_dripping_handshake(self) -> None:
+        """The handshake of a WebSocket has 5 s."""
+        request = handshake(b"X: %b\r\n" % (b"x" * 500), path=b"/ws/realtime?snapshot=1")
+        connection = self.used(request[:60])
+        self.assertIn(self.drip(connection, request[60:]), (5.0, 5.5, 6.0, 6.5))
+
+    def test_other_deadline(self) -> None:
+        """``REQUEST_SECONDS`` is another time for all of these."""
+        self.server.site.deadline_s = 40.0
+        self.assertIn(self.idle(self.server.connect()), (40.0, 41.0, 42.0))
+        self.assertGreater(self.drip(self.server.connect(), HEALTH * 10), 39.0)
 
     def test_idle_after_an_answer(self) -> None:
         """A connection that is kept alive may idle for 15 s, and any request in time keeps it."""
