@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from twisted.python import usage
 
+from pitwall import logs
 from pitwall.model.channels import MAX_NAME
 from pitwall.model.events import parse_events
 from pitwall.model.track import TrackFileError, parse_tracks
@@ -145,6 +146,12 @@ def _origins(name: str, text: str) -> tuple[str, ...]:
     return origins
 
 
+def _log_format(name: str, text: str) -> str:
+    if text.lower() not in logs.FORMATS:
+        raise SettingError(f"{name} is {text}, wanted {' or '.join(logs.FORMATS)}")
+    return text.lower()
+
+
 def _url(name: str, text: str) -> str:
     if not text.startswith(("http://", "https://")):
         raise SettingError(f"{name} is {text}, wanted a URL such as http://localhost:9000")
@@ -193,6 +200,7 @@ SETTINGS = (
     Setting("S3_ENDPOINT_URL", None, _url, "another S3 service than AWS", "AWS"),
     Setting("S3_SQS_QUEUE_URL", None, _url, "SQS queue with the bucket's notifications", "polling alone"),
     Setting("AWS_REGION", "us-east-1", _text, "region of the bucket"),
+    Setting("LOG_FORMAT", logs.TEXT, _log_format, "form of the log's lines: text or json"),
     Setting("STATE_DIR", None, _directory, "directory where S3 progress is kept over restarts", "not kept"),
 )
 #: The switch that takes no value as an option.

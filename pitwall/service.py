@@ -9,6 +9,7 @@ what is left, the screens get it and a goodbye, and the workers end.
 from __future__ import annotations
 
 import gc
+import os
 import secrets
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from pitwall.ingest.s3queue import Notifications
 from pitwall.ingest.udp import TelemetryPortService, TelemetryProtocol
 from pitwall.intake import LiveIntake
 from pitwall.listen import AdoptedPortService, ListenError, bind_tcp, bind_udp, raise_descriptor_limit
+from pitwall.logs import LoggingService
 from pitwall.model.cars import CarNames
 from pitwall.model.events import EVENTS
 from pitwall.model.track import packaged_tracks, parse_tracks
@@ -183,7 +185,7 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
         ingest.sweep()
         hub.cars.look(reactor.seconds())
 
-    parent = MultiService()
+    parent = LoggingService(options.parent, settings["LOG_FORMAT"], os.environ)
     for service in (
         aggregation,
         ScreensService(screens),

@@ -89,6 +89,7 @@ WRONG = (
     ("TRACK_SECTORS_PATH", A_FILE, "wanted a track file: not JSON"),
     ("DEMO_DATA_PATH", "/no/such/file", "wanted a file that can be read"),
     ("DEMO_DATA_PATH", "/proc", "wanted a file that can be read"),
+    ("LOG_FORMAT", "xml", "wanted text or json"),
     ("STATE_DIR", "/no/such/place", "wanted a directory that can be written to"),
     ("STATE_DIR", A_FILE, "wanted a directory that can be written to"),
     ("STATE_DIR", "/" + "x" * 300, "wanted a directory that can be written to"),

@@ -3,7 +3,7 @@ The floors of the house: imports go down, and the doors do not know one another.
 
 ::
 
-    3  service, config, cli, listen      composes; service alone knows every door
+    3  service, config, cli, listen, logs   composes; service alone knows every door
     2  ingest, serve, store, pool        doors: Twisted on one side, the hub on the other
        importer, client                  the other end of a door: what a command sends to a server, or gets from it
     1  hub, intake, cars, times, ring …     what is known now
@@ -26,7 +26,7 @@ FLOORS = {
     **dict.fromkeys(("model", "wire", "race", "sim", "contract"), 0),
     **dict.fromkeys(("hub", "intake", "cars", "times", "ring", "rows", "ledger", "shared"), 1),
     **dict.fromkeys(("ingest", "serve", "store", "pool", "importer", "client"), 2),
-    **dict.fromkeys(("service", "config", "cli", "listen"), 3),
+    **dict.fromkeys(("service", "config", "cli", "listen", "logs"), 3),
 }
 #: What floors 0 and 1 do without. Klein and Ampoule install a reactor when they are imported.
 FRAMEWORKS = {"twisted", "klein", "autobahn", "ampoule", "treq"}
