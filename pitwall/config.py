@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from twisted.python import usage
 
 from pitwall import logs
+from pitwall.addresses import Network, networks_in
 from pitwall.model.channels import MAX_NAME
 from pitwall.model.events import parse_events
 from pitwall.model.track import TrackFileError, parse_tracks
@@ -146,6 +147,13 @@ def _origins(name: str, text: str) -> tuple[str, ...]:
     return origins
 
 
+def _networks(name: str, text: str) -> tuple[Network, ...]:
+    try:
+        return networks_in(text)
+    except ValueError:
+        raise SettingError(f"{name} is {text}, wanted networks such as 10.0.0.0/8, 192.168.1.20") from None
+
+
 def _log_format(name: str, text: str) -> str:
     if text.lower() not in logs.FORMATS:
         raise SettingError(f"{name} is {text}, wanted {' or '.join(logs.FORMATS)}")
@@ -164,6 +172,9 @@ SETTINGS = (
     Setting("HOST", "", _text, "address to listen on", "all IPv4 addresses"),
     Setting("PORT", 8081, _PORT, "TCP port of HTTP and WebSocket"),
     Setting("UDP_PORT", 20777, _PORT, "UDP port of telemetry"),
+    Setting("UDP_ALLOW", (), _networks, "networks that may send by UDP, by commas", "all"),
+    Setting("UDP_RATE", None, _whole(1, 10_000_000), "datagrams of one address in a second", "any number"),
+    Setting("UDP_BURST", None, _whole(1, 10_000_000), "how many of them may come at once", "as UDP_RATE"),
     Setting("WS_PATH", "/ws/realtime", _path_of_websocket, "path of the WebSocket"),
     Setting("RINGBUFFER_SIZE", 20000, _whole(100, 5_000_000), "points kept"),
     Setting("BATCH_MS", 600, _whole(20, 60_000), "aggregation tick [ms]"),

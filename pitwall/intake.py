@@ -55,6 +55,11 @@ class LiveIntake:
             self._call = self._later(WAIT_S, self._overdue)
         return tally
 
+    def turn_away(self, reason: str) -> None:
+        """Count what is not looked at."""
+        self._hub.receive(self._door)
+        self._hub.refuse(self._door, reason)
+
     def flush(self) -> None:
         """Publish what waits: nothing more comes."""
         if self._call is not None:

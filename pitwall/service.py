@@ -36,6 +36,7 @@ from pitwall.pool.service import AggregationService
 from pitwall.race.book import RaceBook
 from pitwall.ring import PointRing
 from pitwall.rows import SharedRows
+from pitwall.senders import Senders
 from pitwall.serve.books import Books
 from pitwall.serve.broadcast import Broadcaster, Pace
 from pitwall.serve.health import Health
@@ -118,7 +119,12 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
         RaceBook(tracks, settings["LOSS_SECONDS"]),
     )
     by_udp, by_http = live("udp"), live("http")
-    udp_door = TelemetryPortService(udp, TelemetryProtocol(by_udp), reactor, pause_s=settings["FLUSH_MS"] / 1000)
+    senders = None
+    if settings["UDP_ALLOW"] or settings["UDP_RATE"]:
+        senders = Senders(settings["UDP_ALLOW"], settings["UDP_RATE"], settings["UDP_BURST"])
+    udp_door = TelemetryPortService(
+        udp, TelemetryProtocol(by_udp), reactor, pause_s=settings["FLUSH_MS"] / 1000, senders=senders
+    )
     demos = _demos(settings, hub, decoder, reactor)
     s3_told = told._replace(track=settings["S3_TRACK"] or told.track)
     buckets = _buckets(settings, hub, decoder, s3_told, reactor)

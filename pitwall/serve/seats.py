@@ -8,14 +8,13 @@ ones is free: it is asked for nothing but health, and told in JSON why it must g
 from __future__ import annotations
 
 from collections import Counter
-from ipaddress import IPv6Address, ip_address
+
+from pitwall.addresses import source_of
 
 #: Connections over the limit at a time; further ones are cut without an answer.
 SPARE = 16
 #: An address may have so many connections whatever its share comes to.
 LEAST_SHARE = 100
-#: The part of an IPv6 address that tells networks apart; whoever has one has all addresses in it [bits].
-_NETWORK_BITS = 64
 
 
 def share_of(most: int) -> int:
@@ -69,7 +68,7 @@ class Seats:
 
     def take(self, host: str) -> Seat | None:
         """A seat for a connection from this address; None when not even a spare one is free."""
-        key = network_of(host)
+        key = source_of(host)
         if self.taken >= self.most:
             refusal = f"too many connections, wanted {self.most} at most; see MAX_CONNECTIONS"
         elif self._by_address[key] >= self.most_each:
@@ -93,16 +92,3 @@ class Seats:
         self._by_address[key] -= 1
         if not self._by_address[key]:
             del self._by_address[key]
-
-
-def network_of(host: str) -> str:
-    """What connections are told apart by: an IPv4 address, or the network of an IPv6 one."""
-    try:
-        address = ip_address(host.partition("%")[0])
-    except ValueError:
-        return host
-    if isinstance(address, IPv6Address):
-        if address.ipv4_mapped is not None:
-            return str(address.ipv4_mapped)
-        return f"{int(address) >> (128 - _NETWORK_BITS):x}::"
-    return str(address)

@@ -25,6 +25,7 @@ from txaio.tx import make_logger
 from zope.interface import implementer
 
 from pitwall.contract.messages import SUBPROTOCOLS
+from pitwall.rates import Allowance
 from pitwall.serve import direct
 from pitwall.serve.batch import decoded
 from pitwall.serve.broadcast import Broadcaster
@@ -33,7 +34,6 @@ from pitwall.serve.fidelity import Fidelity
 from pitwall.serve.frames import BINARY, PING, Frame, frame, payload_of
 from pitwall.serve.joining import Asked, Since, asked_by, newest_points, said_by, wanted_by
 from pitwall.serve.narrowing import Narrowing
-from pitwall.serve.rates import Allowance
 from pitwall.serve.seats import Seat, Seats
 from pitwall.serve.stream import key_of
 from pitwall.serve.subscription import INSIGHTS, AskError, FullError

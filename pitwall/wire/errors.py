@@ -35,6 +35,8 @@ class WireError(ValueError):
         "bad_time": "meta_time is no ISO 8601 time",
         "too_deep": "JSON nested too deeply",
         "bad_gzip": "a gzip object that is broken",
+        "not_allowed": "a datagram from an address that is not in UDP_ALLOW",
+        "too_often": "more datagrams from one address than UDP_RATE",
     }
 
     def __init__(self, reason: str, message: str, field: str | None = None) -> None:

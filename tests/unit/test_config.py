@@ -57,6 +57,10 @@ WRONG = (
         for path in ("ws", "/", "/api", "/api/ws", "/metrics", "/docs", "/docs/x", "/a b")
     ),
     *(("WS_PATH", path, ON_TAKEN_PATH) for path in ("/ws?x=1", "/ws#x", "/wß", "ws://host/ws")),
+    ("UDP_ALLOW", "10.0.0.0/33", "wanted networks such as 10.0.0.0/8, 192.168.1.20"),
+    ("UDP_ALLOW", "10.0.0.0/8,car", "wanted networks such as 10.0.0.0/8, 192.168.1.20"),
+    ("UDP_RATE", "0", "wanted 1 to 10000000"),
+    ("UDP_BURST", "-1", "wanted 1 to 10000000"),
     ("RINGBUFFER_SIZE", "99", "wanted 100 to 5000000"),
     ("BATCH_MS", "abc", "wanted 20 to 60000"),
     ("BATCH_MS", "19", "wanted 20 to 60000"),

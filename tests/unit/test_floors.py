@@ -22,9 +22,10 @@ from typing import NamedTuple
 from twisted.trial.unittest import SynchronousTestCase
 
 ROOT = Path(__file__).parents[2] / "pitwall"
+_ADDRESSES = ("addresses", "rates", "senders")
 FLOORS = {
     **dict.fromkeys(("model", "wire", "race", "sim", "contract"), 0),
-    **dict.fromkeys(("hub", "intake", "cars", "times", "ring", "rows", "ledger", "shared"), 1),
+    **dict.fromkeys(("hub", "intake", "cars", "times", "ring", "rows", "ledger", "shared", *_ADDRESSES), 1),
     **dict.fromkeys(("ingest", "serve", "store", "pool", "importer", "client"), 2),
     **dict.fromkeys(("service", "config", "cli", "listen", "logs"), 3),
 }

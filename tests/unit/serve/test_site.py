@@ -327,7 +327,8 @@ class MalformedRequestTests(SiteCase):
         length = b"" if body is None else b"Content-Length: %d\r\n" % len(body)
         connection = self.server.connect()
         connection.deliver(b"%b %b HTTP/1.1\r\n%b%b\r\n%b" % (method, target, lines, length, body or b""))
-        connection.deliver(b"\r\n\r\n")
+        if connection.reading:
+            connection.deliver(b"\r\n\r\n")
         sent = connection.flush()
         self.assertNotIn(b"<", sent)
         self.assertEqual(self.flushLoggedErrors(), [])
