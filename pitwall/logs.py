@@ -6,8 +6,10 @@ twistd opens its log itself: standard output with ``-n``, else the file of
 can be JSON (``LOG_FORMAT``). And whatever becomes of the place they go to, the
 server goes on: a disk that is full, a pipe whose reader has gone, or one whose
 reader has stopped reading, which would hold a plain write for ever. What could not
-be written is counted, and told as soon as something can be. Syslog, and a
-``--logger`` of the operator's own, stay as they are.
+be written is counted, and told as soon as something can be. What recurs is left
+out after a few lines, and counted as well: Twisted has one for each connection it
+has no descriptor for. Syslog, and a ``--logger`` of the operator's own, stay as
+they are.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from twisted.application.service import MultiService
 from twisted.logger import FileLogObserver, ILogObserver, LogLevel, eventAsText, formatEventAsClassicLogText
 from twisted.python.components import Componentized
 from twisted.python.logfile import LogFile
+from zope.interface import implementer
 
 from pitwall.model.point import iso_utc
 
@@ -33,6 +36,9 @@ TEXT, JSON = "text", "json"
 FORMATS: Final = (TEXT, JSON)
 #: A pipe or a socket that is said to be writable takes so much without blocking (PIPE_BUF) [bytes].
 _PIECE = 4096
+#: So many lines of a kind are written in such a time [s]; kinds are told apart by where they come from and their form.
+MOST_ALIKE, PERIOD_S = 20, 10.0
+_MOST_KINDS = 256
 #: Priorities of syslog, which the journal reads in front of a line.
 _PRIORITIES: Final = {
     LogLevel.debug: 7,
@@ -75,6 +81,42 @@ class Outlet:
 
     def flush(self) -> None:
         """Nothing is held back."""
+
+
+@implementer(ILogObserver)
+class Rationed:
+    """
+    Leaves out what recurs too often, and says so.
+
+    Args:
+        observer: gets the rest.
+    """
+
+    def __init__(self, observer: Callable[[Event], None]) -> None:
+        self._observer = observer
+        #: By kind, when its time began and how many there were since.
+        self._seen: dict[tuple[Any, Any], tuple[float, int]] = {}
+
+    def __call__(self, event: Event) -> None:
+        """Pass an event on, or count it."""
+        kind = event.get("log_namespace"), event.get("log_format")
+        now = event.get("log_time", 0.0)
+        began, count = self._seen.get(kind, (now, 0))
+        if not 0 <= now - began < PERIOD_S:
+            if count > MOST_ALIKE:
+                self._say(event, "{count} lines like the next were left out", count - MOST_ALIKE)
+            began, count = now, 0
+        if len(self._seen) >= _MOST_KINDS and kind not in self._seen:
+            self._seen.clear()
+        self._seen[kind] = began, count + 1
+        if count < MOST_ALIKE:
+            self._observer(event)
+        elif count == MOST_ALIKE:
+            self._say(event, "lines like the last {count} are left out for a while", MOST_ALIKE)
+
+    def _say(self, event: Event, form: str, count: int) -> None:
+        said: Event = {name: event[name] for name in ("log_time", "log_level", "log_namespace") if name in event}
+        self._observer({**said, "log_format": form, "count": count})
 
 
 class Descriptor:
@@ -130,7 +172,7 @@ def for_journal(form: Callable[[Event], str | None]) -> Callable[[Event], str | 
     return prefixed
 
 
-def observer(twistd: Mapping[str, Any], form: str, environ: Mapping[str, str]) -> FileLogObserver:
+def observer(twistd: Mapping[str, Any], form: str, environ: Mapping[str, str]) -> Rationed:
     """
     What twistd's log goes to.
 
@@ -163,7 +205,7 @@ def observer(twistd: Mapping[str, Any], form: str, environ: Mapping[str, str]) -
         said = {"log_level": LogLevel.warn, "log_namespace": __name__, "log_system": __name__, "log_time": time.time()}
         return to_event({**said, "log_format": "{count} lines of the log were lost", "count": count}) or ""
 
-    return FileLogObserver(Outlet(write, lost_line), to_event)  # type: ignore[arg-type]
+    return Rationed(FileLogObserver(Outlet(write, lost_line), to_event))  # type: ignore[arg-type]
 
 
 class LoggingService(MultiService):

@@ -1,8 +1,8 @@
 """
 Who is connected: so many at most in all, and of one address at most a share of them.
 
-A connection over the limit gets a seat all the same, as long as one of a few spare
-ones is free: it is asked for nothing but health, and told in JSON why it must go.
+A connection over the limit gets one of a few spare seats: it is asked for nothing but
+health, and told in JSON why it must go.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections import Counter
 
 from pitwall.addresses import source_of
 
-#: Connections over the limit at a time; further ones are cut without an answer.
+#: Connections over the limit at a time.
 SPARE = 16
 #: An address may have so many connections whatever its share comes to.
 LEAST_SHARE = 100

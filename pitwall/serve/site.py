@@ -193,8 +193,15 @@ class BoundedChannel(HTTPChannel):
     def connectionLost(self, reason: Any = None) -> None:
         """The connection is gone."""
         self.site.channels.discard(self)
+        self.site.hurried.pop(self, None)
         self.seat.leave()
         super().connectionLost(reason)
+
+    def make_place(self) -> None:
+        """Go, for somebody else who is over the limits."""
+        self.site.hurried.pop(self, None)
+        self.seat.leave()
+        self._abort()
 
     def checkPersistence(self, request: Any, version: bytes) -> bool:
         """Whether another request may follow."""
@@ -242,7 +249,7 @@ class BoundedChannel(HTTPChannel):
 
 
 class _HangUp(Protocol):
-    """A connection that even the spare seats are not enough for."""
+    """A connection that even the spare seats are not enough for, for all of them are being answered."""
 
     def connectionMade(self) -> None:
         """Someone has connected."""
@@ -282,16 +289,25 @@ class BoundedSite(Site):
         self.seats = Seats(5000, share_of(5000)) if seats is None else seats
         self.websocket_path = websocket_path.encode()
         self.channels: set[BoundedChannel] = set()
+        #: Those of them that are over the limits, the oldest first.
+        self.hurried: dict[BoundedChannel, None] = {}
         #: Answers what it recognises of a whole request's bytes, in place of all that follows; None for the rest.
         self.quick: Callable[[bytes], bytes | None] | None = None
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """Who serves a connection from this address."""
-        seat = self.seats.take(getattr(addr, "host", ""))
+        host = getattr(addr, "host", "")
+        seat = self.seats.take(host)
+        if seat is None and self.hurried:
+            # Those who say nothing must not keep out who asks for health.
+            next(iter(self.hurried)).make_place()
+            seat = self.seats.take(host)
         if seat is None:
             return _HangUp()
         channel: Any = super().buildProtocol(addr)
         channel.seat = seat
+        if seat.refusal:
+            self.hurried[channel] = None
         return channel
 
     def log(self, request: Any) -> None:

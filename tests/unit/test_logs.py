@@ -115,6 +115,45 @@ class OutletTests(SynchronousTestCase):
         self.assertEqual(disk.written, b"\\ud800\n")
 
 
+class RationedTests(SynchronousTestCase):
+    """`Rationed` leaves out what recurs."""
+
+    def setUp(self) -> None:
+        """What is passed on."""
+        self.written: list[str] = []
+        self.rationed = logs.Rationed(lambda passed: self.written.append(logs.json_line(passed)))
+
+    def test_recurring(self) -> None:
+        """Of a thousand lines of a kind twenty are written; what is left out is counted, and told with the next."""
+        for n in range(1000):
+            self.rationed(event(str(n), log_time=1000.0 + n / 1000))
+        self.rationed(event("another kind", log_format="other: {said}", log_time=1001.0))
+        self.rationed(event("later", log_time=1011.0))
+        messages = [json.decode(line)["message"] for line in self.written]
+        self.assertEqual(messages[: logs.MOST_ALIKE], [str(n) for n in range(logs.MOST_ALIKE)])
+        self.assertEqual(
+            messages[logs.MOST_ALIKE :],
+            [
+                "lines like the last 20 are left out for a while",
+                "other: another kind",
+                "980 lines like the next were left out",
+                "later",
+            ],
+        )
+
+    def test_rare(self) -> None:
+        """What comes now and then is always written, also when the clock is set back."""
+        for n in range(100):
+            self.rationed(event(str(n), log_time=1000.0 + n * (-1) ** n))
+        self.assertEqual(len(self.written), 100)
+
+    def test_bounded(self) -> None:
+        """Kinds without number fill no memory."""
+        for n in range(10_000):
+            self.rationed(event("x", log_format=f"{n} {{said}}"))
+        self.assertLess(len(self.rationed._seen), 300)
+
+
 class ApplicationTests(SynchronousTestCase):
     """`LoggingService` takes the log of its application over, unless the operator has another."""
 
