@@ -16,12 +16,14 @@ from benchmarks.checks import Check, show
 from benchmarks.faults.datagrams import bad_datagrams, storage_down
 from benchmarks.faults.ends import ended, killed, restarted, wrong_settings
 from benchmarks.faults.machine import descriptors, full_disk, workers
-from benchmarks.faults.requests import large_bodies, slow_senders
+from benchmarks.faults.requests import half_bodies, large_bodies, slow_senders, unread_answers
 from benchmarks.faults.screens import endless_fragments, idle_clients, ping_flood, unread
 
 SCENARIOS: dict[str, Callable[[bool], list[Check]]] = {
     "slow": slow_senders,
     "bodies": large_bodies,
+    "halves": half_bodies,
+    "answers": unread_answers,
     "fragments": endless_fragments,
     "pings": ping_flood,
     "idle": idle_clients,

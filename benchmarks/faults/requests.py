@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 
 from benchmarks.checks import Check
-from benchmarks.faults.peers import Racer, Watcher, connected, health_ms, read_to_end
+from benchmarks.faults.peers import Racer, Watcher, a_point, connected, health_ms, read_to_end
 from benchmarks.server import serving
 
 _SLOW = {
@@ -108,3 +108,68 @@ def large_bodies(quick: bool) -> list[Check]:
             Check("growth, at most MiB", (most_mb - before_mb) * 1e6 / _MIB, "<", 32),
             Check("health afterwards, ms", health_ms(server.port), "<", 500),
         ]
+
+
+def half_bodies(quick: bool) -> list[Check]:
+    """Bodies just under MAX_BODY that are never finished, many at a time."""
+    count = 30 if quick else 200
+    with serving() as server, Watcher(server.port) as watcher, Racer(server.udp_port) as racer:
+        before_mb = server.rss_mb()
+        body = b"x" * (8 * _MIB - 2)
+        peers = []
+        for _ in range(count):
+            peer = connected(server.port)
+            with suppress(OSError):
+                peer.sendall(b"POST /api/ingest HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (8 * _MIB - 1))
+                peer.sendall(body)
+            peers.append(peer)
+        grown = (server.rss_mb() - before_mb) * 1e6 / _MIB
+        asked_ms = health_ms(server.port)
+        posted = _post(server.port, a_point(0))
+        for peer in peers:
+            peer.close()
+        sent = racer.stop() + posted
+        time.sleep(0.5)
+        return [
+            Check("growth, MiB", grown, "<", 160),
+            Check("health meanwhile, ms", asked_ms, "<", 500),
+            Check("single points taken meanwhile", posted, "≥", 1),
+            Check("points lost", sent - len(watcher.points), "≤", 0),
+        ]
+
+
+def unread_answers(quick: bool) -> list[Check]:
+    """Clients that ask for all recent points and never read them."""
+    count = 100 if quick else 400
+    with serving() as server, Watcher(server.port) as watcher, Racer(server.udp_port) as racer:
+        for _ in range(50):
+            _post(server.port, b"[%b]" % b",".join(a_point(n)[:-1] + b',"x":"%b"}' % (b"x" * 1000) for n in range(100)))
+        before_mb = server.rss_mb()
+        peers = []
+        for _ in range(count):
+            peer = connected(server.port, 4096)
+            peer.sendall(b"GET /api/recent/5000 HTTP/1.1\r\nHost: x\r\n\r\n")
+            peers.append(peer)
+        time.sleep(1)
+        grown = (server.rss_mb() - before_mb) * 1e6 / _MIB
+        asked_ms = health_ms(server.port)
+        posted = _post(server.port, a_point(0))
+        for peer in peers:
+            peer.close()
+        sent = racer.stop() + posted + 5000
+        time.sleep(0.5)
+        return [
+            Check("growth, MiB", grown, "<", 192),
+            Check("health meanwhile, ms", asked_ms, "<", 500),
+            Check("single points taken meanwhile", posted, "≥", 1),
+            Check("points lost", sent - len(watcher.points), "≤", 0),
+        ]
+
+
+def _post(port: int, body: bytes) -> int:
+    """How many posts were taken: 1 or 0."""
+    with suppress(OSError), connected(port) as peer:
+        head = b"POST /api/ingest HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        peer.sendall(b"%bContent-Length: %d\r\n\r\n%b" % (head, len(body), body))
+        return int(peer.recv(4096).startswith(b"HTTP/1.1 200 "))
+    return 0

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 from msgspec import json
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.internet.task import Cooperator
 from twisted.python.failure import Failure
 
@@ -50,6 +50,8 @@ _INSTANTS_A_SLICE = 400
 _PIECE = 256 << 10
 #: An upload that nobody goes on with is finished after so long [s].
 UPLOAD_IDLE_S = 60.0
+#: Long bodies at work at a time: each may hold up to MAX_BODY bytes unpacked.
+LANES = 8
 #: Uploads at a time.
 MOST_UPLOADS = 64
 _UPLOAD = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
@@ -144,6 +146,8 @@ class IngestDoor:
         #: Those whose rows have not all left.
         self._tables: dict[Table, None] = {}
         self._under_way = 0
+        #: Long bodies are unpacked and decoded some at a time; the others wait as they came.
+        self._lanes = DeferredSemaphore(LANES)
 
     @property
     def busy(self) -> bool:
@@ -191,7 +195,7 @@ class IngestDoor:
                 return _answered(request, report.answer())
         except RefusedError as error:
             return _refused(request, error)
-        done: Deferred[Any] = self._cooperator.cooperate(steps).whenDone()
+        done: Deferred[Any] = self._lanes.run(lambda: self._cooperator.cooperate(steps).whenDone())
         self._under_way += 1
         done.addBoth(self._ended)
         done.addCallback(lambda _: _answered(request, report.answer()))

@@ -29,7 +29,7 @@ from pitwall.hub import Hub
 from pitwall.serve import openapi, tables
 from pitwall.serve.openapi import CLIENT_FILES, COUNT
 from pitwall.serve.origins import OriginPolicy
-from pitwall.serve.site import error_body
+from pitwall.serve.request import error_body
 from pitwall.serve.tables import Answer, Asked, Formats, NoRace, RaceTables, TableError
 from pitwall.wire.messages import recent
 

@@ -6,7 +6,8 @@ not read further. A request has ``deadline_s`` from its first byte to its last,
 however steadily it drips, and an idle connection as long again: both are looked
 at once a second, so that they cost a request nothing. A client that does not
 read its answers is asked no more of: the next request of a pipeline waits until
-the answer before it has gone out. A connection over the limits is answered 503,
+the answer before it has gone out. What all bodies hold that are coming in, and all
+answers that nobody reads, is bounded too. A connection over the limits is answered 503,
 whatever it asks, but for health. Once a WebSocket has taken a connection over,
 none of this concerns it but its seat.
 """
@@ -14,23 +15,26 @@ none of this concerns it but its seat.
 from __future__ import annotations
 
 from collections.abc import Callable
-from io import BytesIO
 from typing import Any
 
-from msgspec import json
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import Protocol
-from twisted.web.http import NO_CONTENT, HTTPChannel
+from twisted.web.http import HTTPChannel
 from twisted.web.resource import IResource
-from twisted.web.server import Request, Site
+from twisted.web.server import Site
 
-from pitwall.contract.server import ErrorAnswer
+from pitwall.serve.budget import Budget, Holding
+from pitwall.serve.request import BoundedRequest, error_body
 from pitwall.serve.seats import Seat, Seats, share_of
 
 #: What of an over-long body is still read and thrown away, so that the client can read the answer [s].
 _LINGER_S = 2.0
 #: How long the last answer may take to reach a client that has gone quiet [s].
 _DOWNLOAD_S = 60.0
+#: What the bodies that are coming in may hold together, small ones apart [bytes].
+MOST_OF_BODIES = 64 << 20
+#: What the answers that clients have not read may hold together, before no further one is given to a GET [bytes].
+MOST_UNREAD = 64 << 20
 #: How long the handshake of a WebSocket may take to arrive [s].
 HANDSHAKE_S = 5.0
 #: How long a connection over the limits has to ask its one question [s].
@@ -39,81 +43,15 @@ _HURRIED_S = 2.0
 _ALWAYS_ANSWERED = (b"/api/health", b"/api/live", b"/api/ready")
 
 
-def error_body(message: str) -> bytes:
-    """The JSON of an error answer."""
-    return json.encode(ErrorAnswer(False, message))
-
-
-class BoundedRequest(Request):
-    """A request whose body stays in memory and within bounds."""
-
-    channel: Any
-    content: Any
-    too_large = False
-    _first: bytes | None = None
-
-    def write(self, data: bytes) -> None:
-        """Write a part of the answer; one written in a single piece gets its length, not chunks."""
-        if not self.startedWriting and self._first is None:
-            self._first = data
-            return
-        self._write_first()
-        super().write(data)
-
-    def finish(self) -> None:
-        """The answer is complete."""
-        if not self.startedWriting:
-            self._first = self._first or b""
-            if self.code == NO_CONTENT:
-                self.responseHeaders.removeHeader(b"content-length")
-            elif not self.responseHeaders.hasHeader(b"content-length"):
-                self.responseHeaders.setRawHeaders(b"content-length", [b"%d" % len(self._first)])
-        self._write_first()
-        super().finish()
-
-    def _write_first(self) -> None:
-        first, self._first = self._first, None
-        if first is not None:
-            super().write(first)
-
-    def gotLength(self, length: int | None) -> None:
-        """The body is about to come; ``length`` is None when it is chunked."""
-        self.content = BytesIO()
-        self._received = 0
-        refusal = self.channel.seat.refusal
-        if refusal and self.channel.path not in _ALWAYS_ANSWERED:
-            self.channel.answer_and_close(b"503 Service Unavailable", refusal)
-        elif length is not None and length > self.channel.site.max_body:
-            self._refuse_body()
-
-    def handleContentChunk(self, data: bytes) -> None:
-        """A part of the body has come."""
-        self._received += len(data)
-        if self.too_large:
-            return
-        if self._received > self.channel.site.max_body:
-            self._refuse_body()
-        else:
-            self.content.write(data)
-
-    def _handleStar(self) -> None:
-        # The root answers for no path in particular too; Twisted would leave an error without a body.
-        self.render(self.channel.site.resource)
-
-    def _refuse_body(self) -> None:
-        self.too_large = True
-        self.channel.answer_and_close(
-            b"413 Content Too Large", f"the body is over MAX_BODY, {self.channel.site.max_body} bytes"
-        )
-
-
 class BoundedChannel(HTTPChannel):
     """An HTTP/1.1 connection with a deadline for each request."""
 
     site: BoundedSite
     transport: Any
     seat: Seat
+    unread: Holding
     _closing = False
+    _command: bytes
     _path: bytes
     _version: bytes
 
@@ -123,6 +61,7 @@ class BoundedChannel(HTTPChannel):
         super().connectionMade()
         self.waiting_since = self.site.clock.seconds()
         self.receiving = False
+        self.unread = Holding(self.site.unread)
         self.site.channels.add(self)
 
     @property
@@ -138,6 +77,19 @@ class BoundedChannel(HTTPChannel):
         if self.receiving and self.path == self.site.websocket_path:
             return min(HANDSHAKE_S, self.site.deadline_s)
         return self.site.deadline_s
+
+    def refusal(self) -> str:
+        """Why the request whose head has come gets no answer now; empty when it does."""
+        if self.path in _ALWAYS_ANSWERED:
+            return ""
+        if not self.seat.refusal and self._command == b"GET" and self.path != self.site.websocket_path:
+            return "too many answers that nobody reads" if self.site.unread.spent else ""
+        return self.seat.refusal
+
+    def answered(self, size: int) -> None:
+        """An answer was written whose first part has so many bytes."""
+        if self.paused:  # it has not all gone out
+            self.unread.take(size)
 
     @property
     def at_work(self) -> bool:
@@ -182,6 +134,7 @@ class BoundedChannel(HTTPChannel):
     def resumeProducing(self) -> None:
         """All has gone out: take the requests that came meanwhile."""
         super().resumeProducing()
+        self.unread.give_back()
         if self.paused and not self._closing:
             self.paused = False
             super().dataReceived(b"")
@@ -195,6 +148,7 @@ class BoundedChannel(HTTPChannel):
         self.site.channels.discard(self)
         self.site.hurried.pop(self, None)
         self.seat.leave()
+        self.unread.give_back()
         super().connectionLost(reason)
 
     def make_place(self) -> None:
@@ -286,6 +240,7 @@ class BoundedSite(Site):
         self.clock = clock
         self.max_body = max_body
         self.deadline_s = deadline_s
+        self.bodies, self.unread = Budget(max(MOST_OF_BODIES, 2 * max_body)), Budget(MOST_UNREAD)
         self.seats = Seats(5000, share_of(5000)) if seats is None else seats
         self.websocket_path = websocket_path.encode()
         self.channels: set[BoundedChannel] = set()

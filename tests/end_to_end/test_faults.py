@@ -13,7 +13,20 @@ from pitwall.wire.points import PointDecoder
 from tests.doubles import decode_datagrams
 
 #: Those whose figures do not hang on how busy the test machine is.
-_SCENARIOS = ("slow", "bodies", "fragments", "pings", "idle", "disk", "descriptors", "storage", "noise", "killed")
+_SCENARIOS = (
+    "slow",
+    "bodies",
+    "halves",
+    "answers",
+    "fragments",
+    "pings",
+    "idle",
+    "disk",
+    "descriptors",
+    "storage",
+    "noise",
+    "killed",
+)
 
 
 def ended(*arguments: str) -> subprocess.CompletedProcess[str]:

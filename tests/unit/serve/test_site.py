@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.doubles import A_POINT, Answer, FakeConnection, WebServer, answers_in, handshake, publish
+from tests.doubles import A_POINT, Answer, FakeConnection, Screen, WebServer, answers_in, handshake, publish
 
 #: What 15 s come to when the chores are done every second, or the drops fall every half.
 ABOUT_15_S = (15.0, 15.5, 16.0, 16.5, 17.0)
@@ -201,6 +201,69 @@ class BodyLimitTests(SiteCase):
         """It makes no difference where the body goes."""
         (answer,) = self.server.ask(post(b"x" * 1001, path=b"/nowhere"))
         self.assert_error(answer, 413)
+
+
+class BudgetTests(SiteCase):
+    """What all connections hold together is bounded, and what is small comes through all the same."""
+
+    def setUp(self) -> None:
+        """A server that takes large bodies."""
+        self.server = WebServer(self, max_body=8 << 20)
+
+    def begun(self, size: int) -> FakeConnection:
+        """A connection with a body of which so much has come, and more is to come."""
+        connection = self.server.connect()
+        connection.deliver(b"POST /api/ingest HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (size + 1))
+        for start in range(0, size, 1 << 18):
+            if connection.reading:
+                connection.deliver(b" " * min(size - start, 1 << 18))
+        return connection
+
+    def test_bodies(self) -> None:
+        """Bodies under way hold 64 MiB, and a large one on top is answered 503; single points are taken."""
+        connections = [self.begun(4 << 20) for _ in range(40)]
+        refused = [connection for connection in connections if connection.flush()]
+        self.assertLess(self.server.site.bodies.held, 66 << 20)
+        self.assertEqual(len(refused), 24)
+        for connection in refused:
+            (answer,) = answers_in(connection.flush())
+            self.assert_error(answer, 503)
+        self.assertEqual([answer.status for answer in self.server.ask(post(A_POINT), chunked(A_POINT))], [200, 200])
+        for connection in connections[: -len(refused)]:
+            connection.hang_up()
+        self.server.run_for(2.1)
+        self.assertEqual(self.server.site.bodies.held, 0)
+        self.assertEqual(self.begun(4 << 20).flush(), b"")
+
+    def test_given_back(self) -> None:
+        """A body that was answered, refused or broken off holds nothing any more."""
+        self.server.ask(post(A_POINT + b" " * 100_000))
+        self.server.ask(post(b"x" * 100_000, path=b"/nowhere"))
+        self.server.ask(post(b"x" * 100_000, b"Content-Type: text/html"))
+        self.begun(200_000).hang_up(clean=False)
+        self.server.ask(chunked(b"x" * (5 << 20), b"x" * (5 << 20)))
+        self.server.run_for(3)
+        self.assertEqual(self.server.site.bodies.held, 0)
+
+    def test_answers_that_nobody_reads(self) -> None:
+        """Answers that wait hold 64 MiB and one more; then a GET is answered 503, but health, posts and screens not."""
+        publish(self.server.hub, 5000, padding=1000)
+        connections = [self.server.connect(room=1000) for _ in range(40)]
+        for connection in connections:
+            connection.deliver(b"GET /api/recent/5000 HTTP/1.1\r\nHost: x\r\n\r\n")
+        size = len(self.server.hub.ring.newest(1)[0]) * 5000
+        self.assertLess(sum(len(connection.waiting) for connection in connections), (64 << 20) + 1.1 * size)
+        recent = b"GET /api/recent/1 HTTP/1.1\r\nHost: x\r\n\r\n"
+        (answer,) = self.server.ask(recent)
+        self.assert_error(answer, 503)
+        self.assertEqual([answer.status for answer in self.server.ask(HEALTH, post(A_POINT))], [200, 200])
+        self.assertEqual(Screen(self.server).answer.status, 101)
+        for connection in connections[:20]:
+            connection.flush()
+        for connection in connections[20:]:
+            connection.hang_up(clean=False)
+        self.assertEqual(self.server.site.unread.held, 0)
+        self.assertEqual(self.server.ask(recent)[0].status, 200)
 
 
 class MalformedRequestTests(SiteCase):
