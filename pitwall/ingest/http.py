@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 from msgspec import json
-from twisted.internet.defer import Deferred, DeferredSemaphore
+from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
 from twisted.internet.task import Cooperator
 from twisted.python.failure import Failure
 
@@ -195,15 +195,37 @@ class IngestDoor:
                 return _answered(request, report.answer())
         except RefusedError as error:
             return _refused(request, error)
-        done: Deferred[Any] = self._lanes.run(lambda: self._cooperator.cooperate(steps).whenDone())
-        self._under_way += 1
-        done.addBoth(self._ended)
+        done = self._in_a_lane(steps)
         done.addCallback(lambda _: _answered(request, report.answer()))
         return done.addErrback(_trapped, request)
 
-    def _ended(self, result: Any) -> Any:
-        self._under_way -= 1
-        return result
+    def _in_a_lane(self, steps: Iterator[None]) -> Deferred[Any]:
+        """
+        Take the steps one by one, as soon as a lane is free.
+
+        When nobody waits for the answer any more, a body that waits is forgotten; one that is at
+        work is taken to its end, and keeps its lane until then.
+        """
+        self._under_way += 1
+        lane = self._lanes.acquire()
+        done: Deferred[Any] = Deferred(lambda _: lane.cancel())
+
+        def begin(_: Any) -> None:
+            # Not returned: with the lane's Deferred it would be cancelled.
+            self._cooperator.cooperate(steps).whenDone().addBoth(ended)
+
+        def ended(result: Any) -> None:
+            self._lanes.release()
+            self._under_way -= 1
+            if not done.called:
+                done.callback(result)
+
+        def forgotten(failure: Failure) -> None:
+            failure.trap(CancelledError)
+            self._under_way -= 1
+
+        lane.addCallbacks(begin, forgotten)
+        return done
 
     def take(self, body: bytes) -> tuple[int, bytes]:
         """Take JSON in at one go: a point, a row, or an array; returns the status and the JSON of the answer."""

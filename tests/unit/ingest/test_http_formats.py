@@ -128,6 +128,24 @@ class FormatsTests(SynchronousTestCase):
             self.assertEqual([answer.status for answer in answers_in(connection.flush())], [200])
         self.assertEqual(self.server.hub.last_seq, 9000 * len(connections))
 
+    def test_gone(self) -> None:
+        """Who leaves before the answer frees no lane that is in use; what had not begun is forgotten."""
+        body = gzip.compress(b"[%b]" % b",".join([A_POINT] * 9000))
+        head = b"POST /api/ingest HTTP/1.1\r\nHost: h\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(
+            body
+        )
+        for _ in range(LANES + 4):
+            connection = self.server.connect()
+            connection.deliver(head + body)
+            self.server.reactor.pump([0.001] * 2)
+            connection.hang_up(clean=False)
+        self.assertEqual((self.server.ingest._lanes.tokens, self.server.ingest.bodies), (0, LANES))
+        self.server.reactor.pump([0.001] * 3000)
+        self.assertEqual((self.server.ingest._lanes.tokens, self.server.ingest.bodies), (LANES, 0))
+        self.assertEqual(self.server.hub.last_seq, 9000 * LANES)
+        self.assertEqual(self.server.site.bodies.held, 0)
+        self.assertEqual(self.flushLoggedErrors(), [])
+
     def test_many_refusals(self) -> None:
         """The first hundred refusals are listed, the total and the reasons are of all."""
         rows = [Row(CARS[0], n, "speed", 900.0).csv() for n in range(250)]
