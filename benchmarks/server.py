@@ -9,12 +9,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
+#: The twistd that belongs to this Python.
+TWISTD = str(Path(sys.executable).with_name("twistd"))
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -42,12 +45,66 @@ def kernel_drops(table: str, port: int) -> int:
 
 
 class BenchServer:
-    """A server on loopback ports of its own."""
+    """
+    A server on loopback ports of its own.
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int, udp_port: int) -> None:
-        self.process = process
-        self.port = port
-        self.udp_port = udp_port
+    Args:
+        directory: its own, where its log is.
+        settings: its environment.
+        descriptors: how many files it may have open; as many as we may if None.
+        output: where its output goes; to the log if None.
+    """
+
+    process: subprocess.Popen[bytes]
+
+    def __init__(
+        self, directory: str, settings: Mapping[str, str], descriptors: int | None = None, output: int | None = None
+    ) -> None:
+        self.port = _free(socket.SOCK_STREAM)
+        self.udp_port = _free(socket.SOCK_DGRAM)
+        self._directory = directory
+        ports = {"HOST": "127.0.0.1", "PORT": str(self.port), "UDP_PORT": str(self.udp_port)}
+        self._environment = {**os.environ, **ports, **settings}
+        self._descriptors = descriptors
+        self._output = output
+        self.start()
+
+    def start(self) -> None:
+        """Start it, or start it again."""
+        command = [TWISTD, "-n", "--pidfile=", "pitwall"]
+        if self._descriptors is not None:
+            command = ["prlimit", f"--nofile={self._descriptors}", *command]
+        with Path(self._directory, "log").open("ab") as log:
+            output: Any = log if self._output is None else self._output
+            self.process = subprocess.Popen(
+                command, cwd=self._directory, env=self._environment, stdout=output, stderr=output
+            )
+
+    def log(self) -> str:
+        """What it has logged so far."""
+        return Path(self._directory, "log").read_text(errors="replace")
+
+    def log_bytes(self) -> int:
+        """How much that is."""
+        return Path(self._directory, "log").stat().st_size
+
+    def serves(self) -> bool:
+        """Whether it answers."""
+        try:
+            self.health()
+        except HTTPError as error:
+            error.close()
+            return True
+        except OSError:
+            return False
+        return True
+
+    def well(self) -> bool:
+        """Whether it says that it is well."""
+        try:
+            return bool(self.health()["ok"])
+        except OSError:
+            return False
 
     def health(self) -> Any:
         """The answer of ``/api/health``."""
@@ -83,35 +140,25 @@ class BenchServer:
 
 
 @contextmanager
-def serving(**settings: str) -> Iterator[BenchServer]:
-    """A server that is well; ended at the end of the block."""
-    port, udp_port = _free(socket.SOCK_STREAM), _free(socket.SOCK_DGRAM)
-    environment = {**os.environ, "HOST": "127.0.0.1", "PORT": str(port), "UDP_PORT": str(udp_port), **settings}
-    twistd = Path(sys.executable).with_name("twistd")
-    with tempfile.TemporaryDirectory() as directory, Path(directory, "log").open("wb") as log:
-        command = [str(twistd), "-n", "--pidfile=", "pitwall"]
-        process = subprocess.Popen(command, cwd=directory, env=environment, stdout=log, stderr=log)
-        server = BenchServer(process, port, udp_port)
+def serving(*, descriptors: Any = None, output: Any = None, **settings: str) -> Iterator[BenchServer]:
+    """A server that is well; ended at the end of the block. For the arguments see ``BenchServer``."""
+    with tempfile.TemporaryDirectory() as directory:
+        server = BenchServer(directory, settings, descriptors, output)
         try:
             _wait_well(server)
             yield server
         finally:
-            process.terminate()
+            server.process.terminate()
             try:
-                process.wait(10)
+                server.process.wait(10)
             except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+                server.process.kill()
+                server.process.wait()
 
 
 def _wait_well(server: BenchServer) -> None:
     end = time.monotonic() + 20
-    while True:
-        try:
-            if server.health()["ok"]:
-                break
-        except OSError:
-            pass
+    while not server.well():
         if server.process.poll() is not None or time.monotonic() > end:
             raise RuntimeError("the server did not come up")
         time.sleep(0.1)

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 
 from twisted.python import usage
 
+from pitwall import logs
+from pitwall.addresses import Network, networks_in
 from pitwall.keys.file import read
 from pitwall.keys.key import parse_keys
 from pitwall.model.channels import MAX_NAME
@@ -165,6 +167,19 @@ def _origins(name: str, text: str) -> tuple[str, ...]:
     return origins
 
 
+def _networks(name: str, text: str) -> tuple[Network, ...]:
+    try:
+        return networks_in(text)
+    except ValueError:
+        raise SettingError(f"{name} is {text}, wanted networks such as 10.0.0.0/8, 192.168.1.20") from None
+
+
+def _log_format(name: str, text: str) -> str:
+    if text.lower() not in logs.FORMATS:
+        raise SettingError(f"{name} is {text}, wanted {' or '.join(logs.FORMATS)}")
+    return text.lower()
+
+
 def _url(name: str, text: str) -> str:
     if not text.startswith(("http://", "https://")):
         raise SettingError(f"{name} is {text}, wanted a URL such as http://localhost:9000")
@@ -186,6 +201,9 @@ SETTINGS = (
     Setting("TLS_CERT", None, _file, "certificate and chain (PEM), for HTTPS and WSS", "no TLS"),
     Setting("TLS_KEY", None, _file, "its private key (PEM)", "no TLS"),
     Setting("HSTS_SECONDS", 31_536_000, _whole(0, 1 << 31), "how long browsers are to insist on TLS [s], 0: not"),
+    Setting("UDP_ALLOW", (), _networks, "networks that may send by UDP, by commas", "all"),
+    Setting("UDP_RATE", None, _whole(1, 10_000_000), "datagrams of one address in a second", "any number"),
+    Setting("UDP_BURST", None, _whole(1, 10_000_000), "how many of them may come at once", "as UDP_RATE"),
     Setting("WS_PATH", "/ws/realtime", _path_of_websocket, "path of the WebSocket"),
     Setting("RINGBUFFER_SIZE", 20000, _whole(100, 5_000_000), "points kept"),
     Setting("BATCH_MS", 600, _whole(20, 60_000), "aggregation tick [ms]"),
@@ -196,7 +214,15 @@ SETTINGS = (
     Setting("MAX_WS_BUFFER", 2_000_000, _whole(65_536, 1 << 30), "unsent insights before a client is closed [bytes]"),
     Setting("WS_STALL_SECONDS", 30, _number(1, 3600), "time without progress before a client is closed [s]"),
     Setting("WS_DEFLATE", False, _switch, "on: compress for clients that offer it", "off"),
-    Setting("MAX_CONNECTIONS", 5000, _whole(1, 1_000_000), "WebSocket clients at a time"),
+    Setting("MAX_CONNECTIONS", 5000, _whole(1, 1_000_000), "connections at a time, of HTTP and WebSocket"),
+    Setting(
+        "MAX_PER_ADDRESS",
+        None,
+        _whole(1, 1_000_000),
+        "connections of one address at a time",
+        "half of MAX_CONNECTIONS, at least 100",
+    ),
+    Setting("REQUEST_SECONDS", 15, _number(1, 3600), "time for a whole HTTP request, and idle [s]"),
     Setting("MAX_SUBSCRIPTIONS", 100, _whole(1, 10_000), "different subscriptions of theirs at a time"),
     Setting("ALLOWED_ORIGINS", (), _origins, "pages that may connect, by commas", "same host, localhost, 127.0.0.1"),
     Setting("MAX_BODY", 8 << 20, _whole(1024, 1 << 30), "largest HTTP body [bytes]"),
@@ -214,6 +240,7 @@ SETTINGS = (
     Setting("S3_ENDPOINT_URL", None, _url, "another S3 service than AWS", "AWS"),
     Setting("S3_SQS_QUEUE_URL", None, _url, "SQS queue with the bucket's notifications", "polling alone"),
     Setting("AWS_REGION", "us-east-1", _text, "region of the bucket"),
+    Setting("LOG_FORMAT", logs.TEXT, _log_format, "form of the log's lines: text or json"),
     Setting("STATE_DIR", None, _directory, "directory where S3 progress is kept over restarts", "not kept"),
 )
 #: The switch that takes no value as an option.

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 from pitwall.hub import Hub
-from pitwall.wire.errors import WireError
 from pitwall.wire.instants import WAIT_S
 from pitwall.wire.live import LiveDecoder
 from pitwall.wire.points import Decoded
@@ -56,10 +55,10 @@ class LiveIntake:
             self._call = self._later(WAIT_S, self._overdue)
         return tally
 
-    def refuse(self, error: WireError) -> None:
-        """Count what is not even looked into."""
+    def turn_away(self, reason: str) -> None:
+        """Count what is not looked at."""
         self._hub.receive(self._door)
-        self._hub.refuse(self._door, error.reason)
+        self._hub.refuse(self._door, reason)
 
     def flush(self) -> None:
         """Publish what waits: nothing more comes."""

@@ -9,6 +9,7 @@ what is left, the screens get it and a goodbye, and the workers end.
 from __future__ import annotations
 
 import gc
+import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +32,7 @@ from pitwall.ingest.s3queue import Notifications
 from pitwall.ingest.udp import TelemetryPortService, TelemetryProtocol
 from pitwall.intake import LiveIntake
 from pitwall.listen import AdoptedPortService, EndpointService, ListenError, bind_tcp, bind_udp, raise_descriptor_limit
+from pitwall.logs import LoggingService
 from pitwall.model.cars import CarNames
 from pitwall.model.events import EVENTS
 from pitwall.model.track import packaged_tracks, parse_tracks
@@ -38,6 +40,7 @@ from pitwall.pool.service import AggregationService
 from pitwall.race.book import RaceBook
 from pitwall.ring import PointRing
 from pitwall.rows import SharedRows
+from pitwall.senders import Senders
 from pitwall.serve.auth import Gate
 from pitwall.serve.books import Books
 from pitwall.serve.broadcast import Broadcaster, Pace
@@ -48,6 +51,7 @@ from pitwall.serve.origins import OriginPolicy
 from pitwall.serve.quickpost import QuickPost
 from pitwall.serve.reading import Sources
 from pitwall.serve.rest import RestAPI, Root, WebSocketDoor
+from pitwall.serve.seats import Seats, share_of
 from pitwall.serve.site import BoundedSite
 from pitwall.serve.websocket import TelemetryFactory
 from pitwall.wire.live import LiveDecoder
@@ -58,6 +62,8 @@ __all__ = ["Options", "makeService"]
 
 #: The fewest rows the workers' ring holds: 20,000 would be a tenth of a second at full speed.
 FEWEST_ROWS = 65_536
+#: Descriptors that are for all else than connections: ports, workers, files, S3, and the spare seats.
+RESERVED_DESCRIPTORS = 64
 #: How long clients may take to say goodbye [s].
 GOODBYE_S = 2.0
 
@@ -72,8 +78,8 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
     if reactor is None:
         from twisted.internet import reactor
     settings = options.settings
-    raise_descriptor_limit()
     metrics_port = settings["METRICS_PORT"]
+    descriptors = raise_descriptor_limit()
     try:
         guards = Guards(settings, reactor)
         tcp = None if settings["HTTP"] is not None else bind_tcp(settings["HOST"], settings["PORT"])
@@ -90,7 +96,7 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
     tracks = packaged_tracks() if path is None else parse_tracks(Path(path).read_bytes())
     told = Told(CarNames(), {**EVENTS, **settings["EVENT_TRACKS"]}, tracks, settings["TRACK"], settings["FILE_WINDOW"])
 
-    parent = MultiService()
+    parent = LoggingService(options.parent, settings["LOG_FORMAT"], os.environ)
 
     def running() -> bool:
         # From the start on, and not any more when the first service is told to stop.
@@ -107,8 +113,17 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
         Pace(settings["FLUSH_MS"] / 1000, settings["FLUSH_SHARE"]),
         most_streams=settings["MAX_SUBSCRIPTIONS"],
     )
+    # What is neither a connection nor to be one has descriptors of its own.
+    most = max(1, min(settings["MAX_CONNECTIONS"], descriptors - RESERVED_DESCRIPTORS))
+    if most < settings["MAX_CONNECTIONS"]:
+        Logger().warn(
+            "room for {most} connections, not MAX_CONNECTIONS: only {descriptors} files may be open",
+            most=most,
+            descriptors=descriptors,
+        )
+    seats = Seats(most, settings["MAX_PER_ADDRESS"] or share_of(most))
     screens = TelemetryFactory(
-        broadcaster, reactor, settings["MAX_WS_BUFFER"], settings["WS_STALL_SECONDS"], settings["WS_DEFLATE"]
+        broadcaster, reactor, settings["MAX_WS_BUFFER"], settings["WS_STALL_SECONDS"], settings["WS_DEFLATE"], seats
     )
     aggregation = AggregationService(
         hub,
@@ -120,8 +135,11 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
         RaceBook(tracks, settings["LOSS_SECONDS"]),
     )
     by_udp, by_http = live("udp"), live("http")
+    senders = None
+    if settings["UDP_ALLOW"] or settings["UDP_RATE"]:
+        senders = Senders(settings["UDP_ALLOW"], settings["UDP_RATE"], settings["UDP_BURST"])
     udp_door = TelemetryPortService(
-        udp, TelemetryProtocol(by_udp, guards.udp_seal), reactor, pause_s=settings["FLUSH_MS"] / 1000
+        udp, TelemetryProtocol(by_udp, guards.udp_seal), reactor, settings["FLUSH_MS"] / 1000, senders=senders
     )
     demos = _demos(settings, hub, decoder, reactor)
     s3_told = told._replace(track=settings["S3_TRACK"] or told.track)
@@ -187,15 +205,15 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
         None if metrics_tcp else exporter.answer,
         hsts_s=settings["HSTS_SECONDS"],
     )
-    websocket = WebSocketDoor(
-        WebSocketResource(screens),
-        origins,
-        gate,
-        screens.expect,
-        lambda: len(broadcaster.clients),
-        settings["MAX_CONNECTIONS"],
+    websocket = WebSocketDoor(WebSocketResource(screens), origins, gate, screens.expect)
+    site = BoundedSite(
+        Root(api, settings["WS_PATH"], websocket, running),
+        reactor,
+        settings["MAX_BODY"],
+        settings["REQUEST_SECONDS"],
+        seats,
+        settings["WS_PATH"],
     )
-    site = BoundedSite(Root(api, settings["WS_PATH"], websocket, running), reactor, settings["MAX_BODY"])
     hsts_s = settings["HSTS_SECONDS"] if guards.secure else 0
     hsts = b"Strict-Transport-Security: max-age=%d\r\n" % hsts_s if hsts_s else b""
     site.quick = QuickPost(ingest.take, gate.may_post, hsts).answer

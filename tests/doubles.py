@@ -37,6 +37,7 @@ from pitwall.serve.origins import OriginPolicy
 from pitwall.serve.quickpost import QuickPost
 from pitwall.serve.reading import Sources
 from pitwall.serve.rest import RestAPI, Root, WebSocketDoor
+from pitwall.serve.seats import Seats
 from pitwall.serve.site import BoundedSite
 from pitwall.serve.tables import RaceTables
 from pitwall.serve.websocket import TelemetryFactory
@@ -273,7 +274,8 @@ class WebServer:
         stall_s: how long a client may take nothing [s].
         deflate: whether compression is agreed to.
         origins: ``ALLOWED_ORIGINS``.
-        most_clients: how many may be there.
+        most_clients: how many connections there may be.
+        most_each: how many of them from one address.
         max_inflated: of lines that come packed [bytes].
         race: the tables of the race.
         keys: the file with the keys; None where none are needed.
@@ -289,6 +291,7 @@ class WebServer:
         deflate: bool = False,
         origins: Sequence[str] = (),
         most_clients: int = 1000,
+        most_each: int = 1000,
         max_inflated: int = 64 << 20,
         race: RaceTables | None = None,
         keys: Any = None,
@@ -299,7 +302,8 @@ class WebServer:
         self.broadcaster = Broadcaster(self.hub, self.reactor, Pace(0.008, 0.12), lambda: 0.0)
         # Autobahn's own timers would run by the global reactor.
         test.patch(txaio.config, "loop", self.reactor)  # type: ignore[attr-defined]
-        self.factory = TelemetryFactory(self.broadcaster, self.reactor, max_buffer, stall_s, deflate)
+        self.seats = Seats(most_clients, most_each)
+        self.factory = TelemetryFactory(self.broadcaster, self.reactor, max_buffer, stall_s, deflate, self.seats)
         self.well = self.running = True
         # One step a millisecond, by the clock of the test.
         cooperator = Cooperator(lambda: lambda: True, lambda step: self.reactor.callLater(0.001, step))
@@ -340,25 +344,17 @@ class WebServer:
             ready=self.health.ready,
             metrics=Exporter(self.sources).answer,
         )
-        clients = self.broadcaster.clients
-        websocket = WebSocketDoor(
-            WebSocketResource(self.factory),
-            policy,
-            self.gate,
-            self.factory.expect,
-            lambda: len(clients),
-            most_clients,
-        )
+        websocket = WebSocketDoor(WebSocketResource(self.factory), policy, self.gate, self.factory.expect)
         self.root = Root(self.api, "/ws/realtime", websocket, lambda: self.running)
-        self.site = BoundedSite(self.root, self.reactor, max_body)
+        self.site = BoundedSite(self.root, self.reactor, max_body, seats=self.seats)
         self.site.quick = QuickPost(self.ingest.take, self.gate.may_post).answer
         self._chores_at = self.reactor.seconds()
         #: Whose pings are answered as they read them.
         self.screens: list[Screen] = []
 
-    def connect(self, room: int = 1 << 40) -> FakeConnection:
-        """A new connection, of which the kernel takes ``room`` bytes before the client reads."""
-        channel = self.site.buildProtocol(IPv4Address("TCP", "127.0.0.1", 50000))
+    def connect(self, room: int = 1 << 40, host: str = "127.0.0.1") -> FakeConnection:
+        """A new connection from a host, of which the kernel takes ``room`` bytes before the client reads."""
+        channel = self.site.buildProtocol(IPv4Address("TCP", host, 50000))
         return FakeConnection(channel, self.reactor, room)
 
     def ask(self, *requests: bytes) -> list[Answer]:

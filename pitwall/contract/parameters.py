@@ -9,9 +9,9 @@ from typing import Any, Final, NamedTuple
 from pitwall.contract.terms import PLAIN
 from pitwall.model.channels import MAX_NAME
 
-#: The largest number that is read as a count has so many digits.
+_COUNT: Final = re.compile(r"0*(\d+)", re.ASCII)
+#: A number of so many digits is more than any count; Python reads no more than 4,300 of them.
 _DIGITS: Final = 18
-_COUNT: Final = re.compile(rf"\d{{1,{_DIGITS}}}", re.ASCII)
 
 
 class Parameter(NamedTuple):
@@ -37,7 +37,7 @@ class Parameter(NamedTuple):
     def schema(self) -> dict[str, Any]:
         """Its JSON schema."""
         if self.most is not None:
-            return {"type": "integer", "minimum": 0, "maximum": 10**_DIGITS - 1, "default": self.most}
+            return {"type": "integer", "minimum": 0, "default": self.most}
         schema: dict[str, Any] = {"type": "string"}
         if self.choices:
             schema["enum"] = list(self.choices)
@@ -49,9 +49,11 @@ class Parameter(NamedTuple):
 
     def whole(self, text: str) -> int | None:
         """The number that a text stands for, ``most`` where it is larger; None where it is no whole number."""
-        if not _COUNT.fullmatch(text):
+        found = _COUNT.fullmatch(text)
+        if found is None:
             return None
-        return int(text) if self.most is None else min(int(text), self.most)
+        count = int(found[1][:_DIGITS])
+        return count if self.most is None else min(count, self.most)
 
 
 #: Of ``POST /api/ingest``.

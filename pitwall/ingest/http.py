@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 from msgspec import json
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
 from twisted.internet.task import Cooperator
 from twisted.python.failure import Failure
 
@@ -50,6 +50,8 @@ _INSTANTS_A_SLICE = 400
 _PIECE = 256 << 10
 #: An upload that nobody goes on with is finished after so long [s].
 UPLOAD_IDLE_S = 60.0
+#: Long bodies at work at a time: each may hold up to MAX_BODY bytes unpacked.
+LANES = 8
 #: Uploads at a time.
 MOST_UPLOADS = 64
 _UPLOAD = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
@@ -144,6 +146,8 @@ class IngestDoor:
         #: Those whose rows have not all left.
         self._tables: dict[Table, None] = {}
         self._under_way = 0
+        #: Long bodies are unpacked and decoded some at a time; the others wait as they came.
+        self._lanes = DeferredSemaphore(LANES)
 
     @property
     def busy(self) -> bool:
@@ -167,7 +171,10 @@ class IngestDoor:
     def post(self, request: Any) -> bytes | Deferred[bytes]:
         """The answer to a request, whose body has been read."""
         try:
-            media_type = (request.getHeader(b"content-type") or JSON).split(b";")[0].strip().lower()
+            said = request.requestHeaders.getRawHeaders(b"content-type", [])
+            if len(said) > 1:
+                raise RefusedError(415, f"Content-Type is there {len(said)} times, wanted once")
+            media_type = (b"".join(said) or JSON).split(b";")[0].strip().lower()
             if media_type not in (JSON, LINES, CSV):
                 seen = media_type[:60].decode("ascii", "replace")
                 raise RefusedError(415, f"Content-Type is {seen!a}, wanted application/json, x-ndjson or text/csv")
@@ -188,15 +195,37 @@ class IngestDoor:
                 return _answered(request, report.answer())
         except RefusedError as error:
             return _refused(request, error)
-        done: Deferred[Any] = self._cooperator.cooperate(steps).whenDone()
-        self._under_way += 1
-        done.addBoth(self._ended)
+        done = self._in_a_lane(steps)
         done.addCallback(lambda _: _answered(request, report.answer()))
         return done.addErrback(_trapped, request)
 
-    def _ended(self, result: Any) -> Any:
-        self._under_way -= 1
-        return result
+    def _in_a_lane(self, steps: Iterator[None]) -> Deferred[Any]:
+        """
+        Take the steps one by one, as soon as a lane is free.
+
+        When nobody waits for the answer any more, a body that waits is forgotten; one that is at
+        work is taken to its end, and keeps its lane until then.
+        """
+        self._under_way += 1
+        lane = self._lanes.acquire()
+        done: Deferred[Any] = Deferred(lambda _: lane.cancel())
+
+        def begin(_: Any) -> None:
+            # Not returned: with the lane's Deferred it would be cancelled.
+            self._cooperator.cooperate(steps).whenDone().addBoth(ended)
+
+        def ended(result: Any) -> None:
+            self._lanes.release()
+            self._under_way -= 1
+            if not done.called:
+                done.callback(result)
+
+        def forgotten(failure: Failure) -> None:
+            failure.trap(CancelledError)
+            self._under_way -= 1
+
+        lane.addCallbacks(begin, forgotten)
+        return done
 
     def take(self, body: bytes) -> tuple[int, bytes]:
         """Take JSON in at one go: a point, a row, or an array; returns the status and the JSON of the answer."""

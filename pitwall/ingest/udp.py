@@ -22,6 +22,7 @@ from twisted.internet.protocol import DatagramProtocol
 from twisted.logger import Logger
 
 from pitwall.intake import LiveIntake
+from pitwall.senders import Senders
 from pitwall.wire.errors import WireError
 from pitwall.wire.signed import Seal
 
@@ -75,8 +76,12 @@ class TelemetryProtocol(DatagramProtocol):
             try:
                 found.append(seal.opened(datagram))
             except WireError as error:
-                self._intake.refuse(error)
+                self._intake.turn_away(error.reason)
         return found
+
+    def turn_away(self, reason: str) -> None:
+        """A datagram is refused for its sender."""
+        self._intake.turn_away(reason)
 
     def stopProtocol(self) -> None:
         """Nothing more comes: what waits for the rest of its instant goes as it is."""
@@ -95,17 +100,22 @@ class DrainingPort(udp.Port):
         bound: a bound, non-blocking datagram socket; closed with the port.
         protocol: is handed lists of datagrams.
         reactor: reads and waits.
+        senders: who may send; None where nobody asks, for asking costs.
     """
 
     log = Logger()
     reactor: Any
     _preexistingSocket: Any
 
-    def __init__(self, bound: socket.socket, protocol: TelemetryProtocol, reactor: Any) -> None:
+    def __init__(
+        self, bound: socket.socket, protocol: TelemetryProtocol, reactor: Any, senders: Senders | None = None
+    ) -> None:
         address, port = bound.getsockname()[:2]
         super().__init__(port, protocol, address, MAX_DATAGRAM, reactor)
         self._preexistingSocket = bound
+        self._senders = senders
         self._pause: IDelayedCall | None = None
+        self._turned_away = 0
         self._idle = True  # nothing came lately: the reactor watches the socket
         #: How long a socket that brought little is left alone [s].
         self.pause_s = SHORT_PAUSE_S
@@ -126,36 +136,61 @@ class DrainingPort(udp.Port):
 
     def _drain(self) -> bool:
         """Take what has come, up to the caps, and decide when to look again; returns whether that was all."""
-        recv = self.socket.recv
         datagrams: list[bytes] = []
-        take = datagrams.append
         empty = False
+        turned_away = self._turned_away
         try:
-            while len(datagrams) < DRAIN_DATAGRAMS and sum(map(len, datagrams)) < DRAIN_BYTES:
-                for _ in range(64):
-                    take(recv(MAX_DATAGRAM))
+            if self._senders is None:
+                self._read(datagrams)
+            else:
+                self._read_of(self._senders, datagrams)
         except BlockingIOError:
             empty = True
         except OSError:  # an ICMP answer to a socket of an earlier life; there may be more behind it
             pass
-        if not datagrams:
+        came = len(datagrams) + self._turned_away - turned_away
+        if not came:
             if self._idle is False:
                 self._idle = True
                 self.startReading()
             return empty
         try:
-            self.protocol.datagramsReceived(datagrams)
+            if datagrams:
+                self.protocol.datagramsReceived(datagrams)
         except Exception:
             # The reactor would close the port for it.
             self.log.failure("{count} datagrams were lost to a fault", count=len(datagrams))
         if not empty:
             pause = 0.0
-        elif len(datagrams) > _FEW:
+        elif came > _FEW:
             pause = SHORT_PAUSE_S
         else:
             pause = self.pause_s
         self._look_again(pause)
         return empty
+
+    def _read(self, datagrams: list[bytes]) -> None:
+        """Read up to the caps; raises when there is no more."""
+        recv, take = self.socket.recv, datagrams.append
+        while len(datagrams) < DRAIN_DATAGRAMS and sum(map(len, datagrams)) < DRAIN_BYTES:
+            for _ in range(64):
+                take(recv(MAX_DATAGRAM))
+
+    def _read_of(self, senders: Senders, datagrams: list[bytes]) -> None:
+        """The same, but turn away what its sender may not send."""
+        recvfrom, now = self.socket.recvfrom, self.reactor.seconds()
+        size = 0
+        for _ in range(DRAIN_DATAGRAMS):
+            if size >= DRAIN_BYTES:
+                return
+            datagram, sender = recvfrom(MAX_DATAGRAM)
+            size += len(datagram)
+            refusal = senders.refusal(sender[0], now)
+            if refusal is None:
+                datagrams.append(datagram)
+            else:
+                self._turned_away += 1
+                self.protocol.turn_away(refusal)
 
     def _look_again(self, after_s: float) -> None:
         if self._idle:
@@ -182,16 +217,22 @@ class TelemetryPortService(Service):
         protocol: is handed what comes.
         reactor: reads and waits.
         pause_s: how long a socket that brought little may be left alone, where the kernel has room [s].
+        senders: who may send; None for anybody.
     """
 
     log = Logger()
 
     def __init__(
-        self, bound: socket.socket, protocol: TelemetryProtocol, reactor: Any, pause_s: float = SHORT_PAUSE_S
+        self,
+        bound: socket.socket,
+        protocol: TelemetryProtocol,
+        reactor: Any,
+        pause_s: float = SHORT_PAUSE_S,
+        senders: Senders | None = None,
     ) -> None:
         self._socket = bound
         self._pause_s = pause_s
-        self._port = DrainingPort(bound, protocol, reactor)
+        self._port = DrainingPort(bound, protocol, reactor, senders)
 
     def privilegedStartService(self) -> None:
         """Start to read; the socket was bound before twistd became a daemon."""

@@ -31,8 +31,8 @@ MAX_NAME: Final = 64
 #: The longest text value of any field [characters].
 MAX_TEXT: Final = 4096
 
-#: The most fields one point may have; more than the quick decoder ever knows, so that it need not count them.
-MAX_FIELDS: Final = 100
+#: The most fields one point may have.
+MAX_FIELDS: Final = 64
 
 #: The longest point, as the JSON that clients get: the ring holds thousands of them [bytes].
 MAX_POINT: Final = 16 << 10

@@ -20,7 +20,7 @@ from twisted.web.resource import Resource
 from pitwall.histogram import Histogram
 from pitwall.serve.families import FAMILIES, Family
 from pitwall.serve.reading import Reading, Sources
-from pitwall.serve.site import error_body
+from pitwall.serve.request import error_body
 
 
 class Collector:

@@ -59,6 +59,7 @@ CLIENT_FILE: Final = Parameter("name", "a file of the browser client", tuple(CLI
 _ALWAYS: Final = {
     400: "the request makes no sense",
     413: "the body is over MAX_BODY",
+    503: "not now",
 }
 #: The answers that every resource may give that is not for everyone.
 _GATED: Final = {
@@ -167,7 +168,6 @@ _SAID: Final = {
     406: "Accept wants neither JSON nor CSV",
     409: "the body before this one of the same upload is not taken yet",
     415: "another type or encoding of the body",
-    503: "not now",
     **_ALWAYS,
     **_GATED,
 }

@@ -24,8 +24,8 @@ _HEADER = re.compile(rb"([A-Za-z-]{1,20}): ?([ -~]{1,200})")
 #: Headers that change nothing about the answer, and the values they may have.
 _ANYTHING = re.compile(rb"[ -~]+")
 _PLAIN_HEADERS = {
-    b"host": _ANYTHING,
     b"authorization": _ANYTHING,
+    b"host": re.compile(rb"[A-Za-z0-9.-]+(:[0-9]+)?"),
     b"user-agent": _ANYTHING,
     b"accept": _ANYTHING,
     b"accept-encoding": _ANYTHING,

@@ -31,11 +31,13 @@ from pitwall.serve import openapi, tables
 from pitwall.serve.auth import DeniedError, Gate, deny
 from pitwall.serve.openapi import CLIENT_FILES, COUNT, OPERATIONS
 from pitwall.serve.origins import OriginPolicy
-from pitwall.serve.site import error_body
+from pitwall.serve.request import error_body
 from pitwall.serve.tables import Answer, Asked, Formats, NoRace, RaceTables, TableError
 from pitwall.serve.tickets import TICKET_S
 from pitwall.wire.messages import recent
 
+#: A name or an address, and perhaps a port (RFC 3986, section 3.2).
+_HOST = re.compile(rb"(\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(:[0-9]*)?")
 _METHOD = re.compile(rb"[A-Z]{1,20}", re.ASCII)
 
 
@@ -317,11 +319,16 @@ class Root(Resource):
         if not _METHOD.fullmatch(request.method):
             request.setResponseCode(400)
             return error_body("not an HTTP method")
+        if not _one_host(request):
+            request.setResponseCode(400)
+            request.setHeader(b"connection", b"close")
+            request.channel.persistent = False
+            return error_body("wanted one Host header, with a host and perhaps a port")
         if request.method == b"OPTIONS":
             return self._options(request)
         if not _routable(request):
             request.setResponseCode(400)
-            return error_body("wanted a path from / on and one Host header, both in UTF-8")
+            return error_body("wanted a path from / on, in UTF-8")
         if (request.method == b"POST" or request.path == self._ws_path) and not self._running():
             request.setResponseCode(503)
             return error_body("the server is going away")
@@ -354,8 +361,6 @@ class WebSocketDoor(Resource):
         origins: which pages may connect.
         gate: who may connect.
         enter: called with the key of whoever is let in, just before; None where none is needed.
-        clients: how many there are.
-        most_clients: how many there may be.
     """
 
     isLeaf = True
@@ -366,16 +371,12 @@ class WebSocketDoor(Resource):
         origins: OriginPolicy,
         gate: Gate,
         enter: Callable[[Key | None], object],
-        clients: Callable[[], int],
-        most_clients: int,
     ) -> None:
         super().__init__()
         self._gate = gate
         self._enter = enter
         self._websocket = websocket
         self._origins = origins
-        self._clients = clients
-        self._most_clients = most_clients
 
     def render(self, request: Any) -> Any:
         """Hand the connection over to the WebSocket."""
@@ -400,16 +401,13 @@ class WebSocketDoor(Resource):
         if not self._origins.allows(_text(request.getHeader(b"origin")), _text(request.getHeader(b"host"))):
             request.setResponseCode(403)
             return error_body("pages from this origin may not connect; see ALLOWED_ORIGINS")
-        if self._clients() >= self._most_clients:
-            request.setResponseCode(503)
-            return error_body("too many clients; see MAX_CONNECTIONS")
         try:
             key = self._gate.enter(request)
         except DeniedError as error:
             deny(request, error)
             return error_body(str(error))
         self._enter(key)
-        request.channel.site.channels.discard(request.channel)
+        request.channel.leave_to_websocket()
         self._websocket.render(request)
         return NOT_DONE_YET
 
@@ -419,10 +417,15 @@ def _client_file(name: str) -> bytes:
     return files("pitwall.serve").joinpath("static", name).read_bytes()
 
 
+def _one_host(request: Any) -> bool:
+    """Whether it says for which host it is, once (RFC 9112, section 3.2); before HTTP/1.1 it need not."""
+    hosts = request.requestHeaders.getRawHeaders(b"host", ())
+    fewest = 1 if request.clientproto == b"HTTP/1.1" else 0
+    return fewest <= len(hosts) <= 1 and all(map(_HOST.fullmatch, hosts))
+
+
 def _routable(request: Any) -> bool:
     """Whether Klein can make sense of it; else it would log a traceback and answer in plain text."""
-    if len(request.requestHeaders.getRawHeaders(b"host", ())) > 1:  # RFC 9112, section 3.2
-        return False
     try:
         b"/".join(request.postpath).decode()
         request.getRequestHostname().decode()

@@ -27,6 +27,7 @@ from zope.interface import implementer
 
 from pitwall.contract.messages import SUBPROTOCOLS
 from pitwall.keys.key import Key
+from pitwall.rates import Allowance
 from pitwall.serve import direct
 from pitwall.serve.batch import decoded
 from pitwall.serve.broadcast import Broadcaster
@@ -35,6 +36,7 @@ from pitwall.serve.fidelity import Fidelity
 from pitwall.serve.frames import BINARY, PING, Frame, frame, payload_of
 from pitwall.serve.joining import Asked, Since, asked_by, newest_points, said_by, wanted_by
 from pitwall.serve.narrowing import Narrowing
+from pitwall.serve.seats import Seat, Seats
 from pitwall.serve.stream import key_of
 from pitwall.serve.subscription import INSIGHTS, AskError, FullError
 from pitwall.wire import columnar, messages
@@ -44,12 +46,19 @@ TOO_SLOW = 4008
 STALLED = 4009
 GOING_AWAY = 1001
 INTERNAL_ERROR = 1011
+POLICY_VIOLATION = 1008
+TOO_BIG = 1009
 
 #: The encodings a client may choose by its subprotocol; without one it is JSON.
 JSON_PROTOCOL, PACKED_PROTOCOL = SUBPROTOCOLS
 
 #: The largest message of a client [bytes].
 MAX_CLIENT_MESSAGE = 64 << 10
+#: The most frames it may come in.
+MAX_FRAGMENTS = 64
+#: The most messages of a client in a second, and the most pings, with pongs that nobody asked for [1/s].
+MAX_CLIENT_MESSAGES = 50
+MAX_CLIENT_PINGS = 100
 PING_S = 20
 #: How long a closing client may take to answer before the connection is cut [s].
 CLOSE_S = 2
@@ -80,6 +89,7 @@ class TelemetryClient(WebSocketServerProtocol):
     factory: TelemetryFactory
     transport: Any
     delivery: Delivery
+    seat: Seat | None = None
     paused = False
     number = 0
     joined_at = 0.0
@@ -87,6 +97,9 @@ class TelemetryClient(WebSocketServerProtocol):
     _joined = False
     _asked = Asked()
     _packed = False
+    _fragments = 0  # of the message that is coming in
+    _messages: Allowance
+    _pings: Allowance
     _unanswered: bytes | None = None  # the newest ping since it was paused
     _direct = False
     _deflate = False
@@ -111,7 +124,9 @@ class TelemetryClient(WebSocketServerProtocol):
 
     def onPing(self, payload: bytes) -> None:
         """Answer; while much is unsent only the newest ping has an answer, when all has gone out (section 5.5.3)."""
-        if self.paused:
+        if self._joined and not self._pings.spend(self.factory.reactor.seconds()):
+            self._fail_connection(POLICY_VIOLATION, f"over {MAX_CLIENT_PINGS} pings a second")
+        elif self.paused:
             self._unanswered = payload
         else:
             super().onPing(payload)
@@ -123,6 +138,18 @@ class TelemetryClient(WebSocketServerProtocol):
             return False
         return bool(super().processData())
 
+    def onMessageBegin(self, isBinary: bool) -> None:
+        """A message begins to come in."""
+        self._fragments = 0
+        super().onMessageBegin(isBinary)
+
+    def onMessageFrameBegin(self, length: int) -> None:
+        """A frame of it begins to come in."""
+        super().onMessageFrameBegin(length)
+        self._fragments += 1
+        if self._fragments > MAX_FRAGMENTS and not self.failedByMe:
+            self._fail_connection(TOO_BIG, f"a message of over {MAX_FRAGMENTS} frames")
+
     def onMessageFrameData(self, payload: bytes) -> None:
         """Keep a part of a message; a message of empty frames without an end is no more than an empty one."""
         if payload:
@@ -131,6 +158,9 @@ class TelemetryClient(WebSocketServerProtocol):
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         """A client says where it was, or what it wants; anything else means nothing yet."""
         if not self._joined:
+            return
+        if not self._messages.spend(self.factory.reactor.seconds()):
+            self._fail_connection(POLICY_VIOLATION, f"over {MAX_CLIENT_MESSAGES} messages a second")
             return
         message = said_by(payload, packed=isBinary)
         if not message:
@@ -147,8 +177,13 @@ class TelemetryClient(WebSocketServerProtocol):
 
     def onPong(self, payload: bytes) -> None:
         """It has read all that was before the ping."""
-        if self._joined and self._fidelity.ponged(payload, self.factory.reactor.seconds()):
+        if not self._joined:
+            return
+        now = self.factory.reactor.seconds()
+        if self._fidelity.ponged(payload, now):
             self.pump()
+        elif not self._pings.spend(now):
+            self._fail_connection(POLICY_VIOLATION, f"over {MAX_CLIENT_PINGS} pongs a second that nobody asked for")
 
     def onOpen(self) -> None:
         """Join the stream with the next flush."""
@@ -158,6 +193,12 @@ class TelemetryClient(WebSocketServerProtocol):
             # Autobahn would make an unhandled Deferred of it.
             self._log.failure("a client could not join")
             self.sendCloseFrame(code=INTERNAL_ERROR, isReply=False)
+
+    def connectionLost(self, reason: Any = None) -> None:
+        """The connection is gone."""
+        if self.seat is not None:
+            self.seat.leave()
+        super().connectionLost(reason)
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
         """Leave the stream."""
@@ -298,7 +339,8 @@ class TelemetryClient(WebSocketServerProtocol):
         self._fidelity = self.delivery.fidelity
         self.factory.joined += 1
         self.number = self.factory.joined
-        self.joined_at = self.factory.reactor.seconds()
+        self.joined_at = now = self.factory.reactor.seconds()
+        self._messages, self._pings = Allowance(MAX_CLIENT_MESSAGES, now), Allowance(MAX_CLIENT_PINGS, now)
         self._joined = True
         broadcaster.clients[self] = self.delivery
         if asked.subscribes:
@@ -343,14 +385,22 @@ class TelemetryFactory(WebSocketServerFactory):
         max_buffer: unsent messages a client may have before it is closed [bytes].
         stall_s: how long it may take nothing before it is closed [s].
         deflate: whether permessage-deflate is accepted when a client offers it.
+        seats: who is connected; None where nobody counts.
     """
 
     protocol: Any = TelemetryClient
 
     def __init__(
-        self, broadcaster: Broadcaster, reactor: Any, max_buffer: int, stall_s: float, deflate: bool = False
+        self,
+        broadcaster: Broadcaster,
+        reactor: Any,
+        max_buffer: int,
+        stall_s: float,
+        deflate: bool = False,
+        seats: Seats | None = None,
     ) -> None:
         super().__init__(reactor=reactor, server="")
+        self._seats = seats
         self.broadcaster = broadcaster
         #: Clients that have come so far.
         self.joined = 0
@@ -374,6 +424,13 @@ class TelemetryFactory(WebSocketServerFactory):
             allowNullOrigin=True,
             perMessageCompressionAccept=_accept_deflate if deflate else _accept_nothing,
         )
+
+    def buildProtocol(self, addr: Any) -> Any:
+        """The client that a connection from this address becomes; it has just given a seat up."""
+        client: Any = super().buildProtocol(addr)
+        if self._seats is not None:
+            client.seat = self._seats.take(getattr(addr, "host", ""))
+        return client
 
     def check_clients(self) -> None:
         """Look for clients that have stalled; to be called every second or so."""

@@ -37,6 +37,8 @@ class WireError(ValueError):
         "unsigned": "a datagram without an HMAC, where there is a shared key",
         "bad_signature": "a datagram with another HMAC than the shared key makes",
         "bad_gzip": "a gzip object that is broken",
+        "not_allowed": "a datagram from an address that is not in UDP_ALLOW",
+        "too_often": "more datagrams from one address than UDP_RATE",
     }
 
     def __init__(self, reason: str, message: str, field: str | None = None) -> None:

@@ -23,13 +23,25 @@ from typing import Annotated, Any, NamedTuple, NoReturn, Self
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from pitwall.model.channels import CAR_CLOCK, CHANNELS, CORE, EXTRA, MAX_NAME, MAX_POINT, MAX_TEXT, Channel
+from pitwall.model.channels import (
+    CAR_CLOCK,
+    CHANNELS,
+    CORE,
+    EXTRA,
+    MAX_FIELDS,
+    MAX_NAME,
+    MAX_POINT,
+    MAX_TEXT,
+    TEXT_ALIASES,
+    Channel,
+)
 from pitwall.model.point import Point, iso_text, moment_at
 from pitwall.wire.errors import WireError, shown
 from pitwall.wire.fields import NOTHING_LACKING, canonical
 
-#: Vendor names the quick decoder may learn, and how often it may be re-made.
-MAX_VENDOR_NAMES = 64
+#: Vendor names the quick decoder may learn, and how often it may be re-made. With the names it knows from the start
+#: they are no more than a point may have, so that it need not count them.
+MAX_VENDOR_NAMES = MAX_FIELDS - len((*CORE, *EXTRA, *TEXT_ALIASES, CAR_CLOCK))
 MAX_VARIANTS = 16
 _CANDIDATES = 256
 _SEEN_BEFORE_LEARNT = 3

@@ -56,20 +56,28 @@ def clean_environment(**settings: str) -> dict[str, str]:
 
 
 class Server:
-    """A running ``twistd pitwall`` in a directory of its own."""
+    """
+    A running ``twistd pitwall`` in a directory of its own.
 
-    def __init__(self, *options: str, **settings: str) -> None:
+    Args:
+        options: of pitwall.
+        output: where its output goes; by default to a file that ``log`` reads.
+        twistd: options of twistd.
+        settings: its environment.
+    """
+
+    def __init__(self, *options: str, output: Any = None, twistd: Any = (), **settings: str) -> None:
         self.port, self.udp_port = int(settings.pop("PORT", 0)) or free_port(), free_port(socket.SOCK_DGRAM)
         self.directory = tempfile.TemporaryDirectory(prefix="pitwall-test-")
         self._log = Path(self.directory.name, "output.log").open("w+b")  # noqa: SIM115
         environment = clean_environment(HOST="127.0.0.1", PORT=str(self.port), UDP_PORT=str(self.udp_port), **settings)
         self.process = subprocess.Popen(
-            [TWISTD, "-n", "--pidfile=", "pitwall", *options],
+            [TWISTD, "-n", "--pidfile=", *twistd, "pitwall", *options],
             cwd=self.directory.name,
             env=environment,
             stdin=subprocess.DEVNULL,
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
+            stdout=self._log if output is None else output,
+            stderr=self._log if output is None else output,
         )
         self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 
@@ -124,6 +132,11 @@ class Server:
         fields = Path(f"/proc/{self.process.pid}/statm").read_text().split()
         return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
 
+    def cpu_s(self) -> float:
+        """The processor time of its main process so far [s]."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def stop(self, within_s: float = 10.0) -> float:
         """End it by SIGTERM; returns how long it took [s]."""
         started = time.monotonic()
@@ -151,9 +164,9 @@ class Server:
 
 
 @contextmanager
-def running(*options: str, **settings: str) -> Iterator[Server]:
+def running(*options: str, output: Any = None, twistd: Any = (), **settings: str) -> Iterator[Server]:
     """A server that is well, ended when the block ends."""
-    server = Server(*options, **settings)
+    server = Server(*options, output=output, twistd=twistd, **settings)
     try:
         server.wait_well()
         yield server

@@ -22,11 +22,13 @@ from typing import NamedTuple
 from twisted.trial.unittest import SynchronousTestCase
 
 ROOT = Path(__file__).parents[2] / "pitwall"
+_ADDRESSES = ("addresses", "rates", "senders")
 FLOORS = {
     **dict.fromkeys(("model", "wire", "race", "sim", "contract"), 0),
     **dict.fromkeys(("hub", "intake", "cars", "times", "ring", "rows", "ledger", "histogram", "shared", "keys"), 1),
+    **dict.fromkeys(_ADDRESSES, 1),
     **dict.fromkeys(("ingest", "serve", "store", "pool", "importer", "client"), 2),
-    **dict.fromkeys(("service", "config", "cli", "listen", "guards", "tls", "ready"), 3),
+    **dict.fromkeys(("service", "config", "cli", "listen", "guards", "tls", "ready", "logs"), 3),
 }
 #: What floors 0 and 1 do without. Klein and Ampoule install a reactor when they are imported.
 FRAMEWORKS = {"twisted", "klein", "autobahn", "ampoule", "treq"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from typing import Any
 
 import msgspec
@@ -87,7 +88,8 @@ class PackedTests(SynchronousTestCase):
 
     def test_not_installed(self) -> None:
         """Without the package the client says at once what to install; an encoding that is none is refused."""
-        self.addCleanup(sys.modules.update, {"msgpack": sys.modules["msgpack"]})
+        known = import_module("msgpack")
+        self.addCleanup(sys.modules.update, {"msgpack": known})
         sys.modules["msgpack"] = None  # type: ignore[assignment]
         with self.assertRaises(ClientError) as caught:
             PitWallClient(encoding="msgpack")

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from pitwall.ingest.http import MOST_UPLOADS, UPLOAD_IDLE_S
+from pitwall.ingest.http import LANES, MOST_UPLOADS, UPLOAD_IDLE_S
 from pitwall.wire.longform import COLUMNS
 from tests.doubles import A_POINT, WebServer, answers_in
 from tests.unit.wire.test_long_rows import CARS, Row
@@ -109,6 +109,42 @@ class FormatsTests(SynchronousTestCase):
         body = b"[%b]" % b",".join([A_POINT] * 20_000)
         status, answer = self.post(gzip.compress(body), "application/json", encoding="gzip")
         self.assertEqual((status, "MAX_BODY" in answer["error"], len(body) > 1 << 20), (413, True, True))
+
+    def test_lanes(self) -> None:
+        """Of many packed bodies a few are unpacked at a time; the others wait as they came, and all are answered."""
+        body = gzip.compress(b"[%b]" % b",".join([A_POINT] * 9000))
+        head = b"POST /api/ingest HTTP/1.1\r\nHost: h\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(
+            body
+        )
+        connections = [self.server.connect() for _ in range(LANES + 4)]
+        for connection in connections:
+            connection.deliver(head + body)
+        self.server.reactor.pump([0.001] * 60)
+        self.assertTrue(self.server.hub.last_seq)
+        self.assertEqual(self.server.ingest._lanes.tokens, 0)
+        self.assertEqual(len(self.server.ingest._lanes.waiting), 4)
+        self.server.reactor.pump([0.001] * 3000)
+        for connection in connections:
+            self.assertEqual([answer.status for answer in answers_in(connection.flush())], [200])
+        self.assertEqual(self.server.hub.last_seq, 9000 * len(connections))
+
+    def test_gone(self) -> None:
+        """Who leaves before the answer frees no lane that is in use; what had not begun is forgotten."""
+        body = gzip.compress(b"[%b]" % b",".join([A_POINT] * 9000))
+        head = b"POST /api/ingest HTTP/1.1\r\nHost: h\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(
+            body
+        )
+        for _ in range(LANES + 4):
+            connection = self.server.connect()
+            connection.deliver(head + body)
+            self.server.reactor.pump([0.001] * 2)
+            connection.hang_up(clean=False)
+        self.assertEqual((self.server.ingest._lanes.tokens, self.server.ingest.bodies), (0, LANES))
+        self.server.reactor.pump([0.001] * 3000)
+        self.assertEqual((self.server.ingest._lanes.tokens, self.server.ingest.bodies), (LANES, 0))
+        self.assertEqual(self.server.hub.last_seq, 9000 * LANES)
+        self.assertEqual(self.server.site.bodies.held, 0)
+        self.assertEqual(self.flushLoggedErrors(), [])
 
     def test_many_refusals(self) -> None:
         """The first hundred refusals are listed, the total and the reasons are of all."""

@@ -12,8 +12,10 @@ from typing import Any
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
+from pitwall.addresses import networks_in
 from pitwall.ingest import udp
-from pitwall.ingest.udp import DRAIN_BYTES, DRAIN_DATAGRAMS, TelemetryPortService, TelemetryProtocol
+from pitwall.ingest.udp import DRAIN_BYTES, DRAIN_DATAGRAMS, DrainingPort, TelemetryPortService, TelemetryProtocol
+from pitwall.senders import Senders
 from pitwall.wire.signed import Seal
 from tests.doubles import A_POINT, a_hub, a_live_intake, a_point
 from tests.unit.wire.test_signed import KEY, signed
@@ -41,6 +43,11 @@ class FakeDatagramSocket:
         if isinstance(found, OSError):
             raise found
         return found[:size]
+
+    def recvfrom(self, size: int) -> tuple[bytes, tuple[str, int]]:
+        """The next datagram, and who sent it: its first byte."""
+        found = self.recv(size)
+        return found, (found[:1].decode("latin-1"), 50000)
 
     def getsockname(self) -> tuple[str, int]:
         """Where it is bound."""
@@ -292,6 +299,41 @@ class DrainTests(DoorCase):
         self.reactor.pump([0.002] * 3)
         self.assertEqual(self.hub.last_seq, 4)
         self.assertTrue(self.watched)
+
+
+class SenderTests(DoorCase):
+    """Where senders are looked at, what some of them send is refused unread, and counted."""
+
+    def open(self, some: Senders) -> DrainingPort:
+        """A door that looks at senders; the fake socket tells them by their first byte."""
+        port = DrainingPort(self.bound, self.protocol, self.reactor, some)
+        port.startListening()
+        return port
+
+    def test_rate(self) -> None:
+        """A source that sends too often is refused; others are not, and what is received is all accounted for."""
+        self.open(Senders(per_s=100, burst=50))
+        self.send(*[A_POINT] * 60, *[b" " + A_POINT] * 10)
+        ledger = self.hub.ledger
+        self.assertEqual((self.hub.last_seq, ledger.refused), (60, {("udp", "too_often"): 10}))
+        self.assertEqual(ledger.received["udp"], 70)
+
+    def test_flood(self) -> None:
+        """A flood from those who may not send is read a thousand at a time, and the socket is looked at again."""
+        port = self.open(Senders(networks_in("192.0.2.0/24")))
+        self.send(*[A_POINT] * 3000)
+        self.assertEqual(self.hub.ledger.refused, {("udp", "not_allowed"): DRAIN_DATAGRAMS})
+        self.reactor.advance(0)
+        self.assertEqual(self.hub.ledger.refused, {("udp", "not_allowed"): 3000})
+        self.reactor.pump([0.002] * 3)
+        self.assertTrue(self.watched)
+        port.stopListening()
+
+    def test_in_bytes(self) -> None:
+        """Large datagrams count by their size."""
+        self.open(Senders(networks_in("192.0.2.0/24")))
+        self.send(*[b"x" * 60_000] * 100)
+        self.assertLess(self.hub.ledger.points_refused * 60_000, DRAIN_BYTES + 60_001)
 
 
 class TelemetryPortServiceTests(DoorCase):

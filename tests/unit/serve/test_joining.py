@@ -7,6 +7,8 @@ import random
 from itertools import pairwise
 from typing import Any
 
+from hypothesis import example, given
+from hypothesis import strategies as st
 from msgspec.json import encode as json_encode
 from msgspec.msgpack import encode as msgpack_encode
 from twisted.trial.unittest import SynchronousTestCase
@@ -16,6 +18,69 @@ from pitwall.serve.insightlog import InsightLog
 from pitwall.serve.joining import Asked, Since, asked_by, said_by, wanted_by
 from pitwall.serve.subscription import AskError, Subscription
 from tests.doubles import Screen, WebServer, answers_in, handshake, publish
+
+_SCALARS = st.none() | st.booleans() | st.integers(-(1 << 63), (1 << 64) - 1) | st.floats() | st.text() | st.binary()
+_ANY = st.recursive(
+    _SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_SCALARS, inner, max_size=3), max_leaves=8
+)
+_MEMBERS = ("type", "since", "insight_seq", "chassis", "track", "channels", "types", "max_hz", "more")
+#: Messages with the right members and anything in them.
+_SPOILT = st.fixed_dictionaries(
+    {"type": st.sampled_from(["resume", "subscribe"])},
+    optional={
+        "since": st.sampled_from(["abcd:1", "abcd:-1", "abcd:" + "9" * 30]) | _ANY,
+        "insight_seq": st.integers() | _ANY,
+        "types": st.lists(st.sampled_from(["telemetry_update", "quality", "x"])) | _ANY,
+        "max_hz": st.floats() | st.integers() | _ANY,
+        **{name: st.lists(st.text(max_size=70), max_size=3) | _ANY for name in ("chassis", "track", "channels", "x")},
+    },
+)
+
+
+def packed(content: Any) -> bytes:
+    """Anything as MessagePack, as far as there is a way to write it."""
+    try:
+        return bytes(msgpack_encode(content))
+    except (OverflowError, TypeError, ValueError):
+        return b""
+
+
+class AnyMessageTests(SynchronousTestCase):
+    """Whatever a client says: an answer, an error that says what was wanted, or nothing."""
+
+    def assert_harmless(self, payload: bytes, in_pack: bool) -> None:
+        """It is understood, refused in one line, or ignored."""
+        message = said_by(payload, in_pack)
+        if message:
+            try:
+                self.assertIsInstance(wanted_by(message), Since | Subscription)
+            except AskError as error:
+                self.assertEqual(len(str(error).splitlines()), 1)
+                self.assertLess(len(str(error)), 600)
+
+    @given(st.binary() | _SPOILT.map(packed) | _ANY.map(packed))
+    def test_packed(self, payload: bytes) -> None:
+        """In MessagePack, with its own types and any keys."""
+        self.assert_harmless(payload, True)
+
+    @given(st.binary() | _SPOILT.map(lambda said: json.dumps(said, default=repr, skipkeys=True).encode()))
+    @example(b'{"type":"subscribe","max_hz":1%b}' % (b"0" * 5000))
+    @example(b'{"type":"resume","since":"a:1","insight_seq":1%b}' % (b"0" * 5000))
+    @example(b'{"type":"subscribe","chassis":1%b}' % (b"0" * 5000))
+    @example(b'{"type":"subscribe","chassis":%b%b}' % (b"[" * 3000, b"]" * 3000))
+    def test_json(self, payload: bytes) -> None:
+        """In JSON, with numbers of any length and NaN."""
+        self.assert_harmless(payload, False)
+
+    @given(st.dictionaries(st.sampled_from(_MEMBERS) | st.text(max_size=3), st.lists(st.text(), max_size=3)))
+    @example({"max_hz": ["9" * 5000]})
+    @example({"since": ["a:1"], "insight_seq": ["\u0661"]})
+    def test_query(self, query: dict[str, list[str]]) -> None:
+        """By its address."""
+        try:
+            self.assertIsInstance(asked_by(query), Asked)
+        except AskError as error:
+            self.assertLess(len(str(error)), 600)
 
 
 class AskTests(SynchronousTestCase):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.doubles import A_POINT, Answer, FakeConnection, WebServer, answers_in, publish
+from tests.doubles import A_POINT, Answer, FakeConnection, Screen, WebServer, answers_in, handshake, publish
 
 #: What 15 s come to when the chores are done every second, or the drops fall every half.
 ABOUT_15_S = (15.0, 15.5, 16.0, 16.5, 17.0)
@@ -203,6 +203,69 @@ class BodyLimitTests(SiteCase):
         self.assert_error(answer, 413)
 
 
+class BudgetTests(SiteCase):
+    """What all connections hold together is bounded, and what is small comes through all the same."""
+
+    def setUp(self) -> None:
+        """A server that takes large bodies."""
+        self.server = WebServer(self, max_body=8 << 20)
+
+    def begun(self, size: int) -> FakeConnection:
+        """A connection with a body of which so much has come, and more is to come."""
+        connection = self.server.connect()
+        connection.deliver(b"POST /api/ingest HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (size + 1))
+        for start in range(0, size, 1 << 18):
+            if connection.reading:
+                connection.deliver(b" " * min(size - start, 1 << 18))
+        return connection
+
+    def test_bodies(self) -> None:
+        """Bodies under way hold 64 MiB, and a large one on top is answered 503; single points are taken."""
+        connections = [self.begun(4 << 20) for _ in range(40)]
+        refused = [connection for connection in connections if connection.flush()]
+        self.assertLess(self.server.site.bodies.held, 66 << 20)
+        self.assertEqual(len(refused), 24)
+        for connection in refused:
+            (answer,) = answers_in(connection.flush())
+            self.assert_error(answer, 503)
+        self.assertEqual([answer.status for answer in self.server.ask(post(A_POINT), chunked(A_POINT))], [200, 200])
+        for connection in connections[: -len(refused)]:
+            connection.hang_up()
+        self.server.run_for(2.1)
+        self.assertEqual(self.server.site.bodies.held, 0)
+        self.assertEqual(self.begun(4 << 20).flush(), b"")
+
+    def test_given_back(self) -> None:
+        """A body that was answered, refused or broken off holds nothing any more."""
+        self.server.ask(post(A_POINT + b" " * 100_000))
+        self.server.ask(post(b"x" * 100_000, path=b"/nowhere"))
+        self.server.ask(post(b"x" * 100_000, b"Content-Type: text/html"))
+        self.begun(200_000).hang_up(clean=False)
+        self.server.ask(chunked(b"x" * (5 << 20), b"x" * (5 << 20)))
+        self.server.run_for(3)
+        self.assertEqual(self.server.site.bodies.held, 0)
+
+    def test_answers_that_nobody_reads(self) -> None:
+        """Answers that wait hold 64 MiB and one more; then a GET is answered 503, but health, posts and screens not."""
+        publish(self.server.hub, 5000, padding=1000)
+        connections = [self.server.connect(room=1000) for _ in range(40)]
+        for connection in connections:
+            connection.deliver(b"GET /api/recent/5000 HTTP/1.1\r\nHost: x\r\n\r\n")
+        size = len(self.server.hub.ring.newest(1)[0]) * 5000
+        self.assertLess(sum(len(connection.waiting) for connection in connections), (64 << 20) + 1.1 * size)
+        recent = b"GET /api/recent/1 HTTP/1.1\r\nHost: x\r\n\r\n"
+        (answer,) = self.server.ask(recent)
+        self.assert_error(answer, 503)
+        self.assertEqual([answer.status for answer in self.server.ask(HEALTH, post(A_POINT))], [200, 200])
+        self.assertEqual(Screen(self.server).answer.status, 101)
+        for connection in connections[:20]:
+            connection.flush()
+        for connection in connections[20:]:
+            connection.hang_up(clean=False)
+        self.assertEqual(self.server.site.unread.held, 0)
+        self.assertEqual(self.server.ask(recent)[0].status, 200)
+
+
 class MalformedRequestTests(SiteCase):
     """What is no request is answered 400, once, and nothing behind it is taken for one."""
 
@@ -238,6 +301,11 @@ class MalformedRequestTests(SiteCase):
             b"Content-Length: 5, 5",
             b"Content-Length: 0x5",
             b"Transfer-Encoding: gzip",
+            b"Transfer-Encoding: identity",
+            b"Transfer-Encoding:",
+            b"Transfer-Encoding: chunked;q=1",
+            b"Transfer-Encoding: \x0bchunked",
+            b"Transfer-Encoding : chunked",
             b"Transfer-Encoding: xchunked",
             b"Transfer-Encoding: chunked, identity",
         ):
@@ -255,6 +323,21 @@ class MalformedRequestTests(SiteCase):
         ):
             request = b"POST /nowhere HTTP/1.1\r\nHost: x\r\n" + headers + b"\r\n\r\n"
             self.assert_one_400(request + b"0\r\n\r\n" + hidden)
+
+    def test_old_client(self) -> None:
+        """Before HTTP/1.1 there are no chunks: a proxy that does not know them would see two requests."""
+        request = chunked(A_POINT).replace(b"HTTP/1.1", b"HTTP/1.0", 1)
+        self.assert_one_400(request)
+
+    def test_hosts(self) -> None:
+        """A request is for one host: one that names none, two, or something else is refused for any path and method."""
+        for method, path in ((b"GET", b"/"), (b"POST", b"/api/ingest"), (b"OPTIONS", b"*"), (b"GET", b"/ws/realtime")):
+            for hosts in ((), (b"x", b"x"), (b"x", b"y"), (b"x y",), (b"x:port",), (b"x, y",), (b"u@x",), (b"[::1",)):
+                lines = b"".join(b"Host: %b\r\n" % host for host in hosts)
+                self.assert_one_400(b"%b %b HTTP/1.1\r\n%b\r\n" % (method, path, lines))
+        for host in (b"x", b"x:8081", b"[::1]:8081", b"127.0.0.1:", b"pit_wall.example", b""):
+            (answer,) = self.server.ask(b"GET /api/health HTTP/1.1\r\nHost: %b\r\n\r\n" % host)
+            self.assertEqual(answer.status, 200, host)
 
     def test_bad_chunks(self) -> None:
         """A chunk whose size is no number, or that does not end where it says, ends the connection."""
@@ -307,7 +390,8 @@ class MalformedRequestTests(SiteCase):
         length = b"" if body is None else b"Content-Length: %d\r\n" % len(body)
         connection = self.server.connect()
         connection.deliver(b"%b %b HTTP/1.1\r\n%b%b\r\n%b" % (method, target, lines, length, body or b""))
-        connection.deliver(b"\r\n\r\n")
+        if connection.reading:
+            connection.deliver(b"\r\n\r\n")
         sent = connection.flush()
         self.assertNotIn(b"<", sent)
         self.assertEqual(self.flushLoggedErrors(), [])
@@ -359,6 +443,18 @@ class DeadlineTests(SiteCase):
         connection = self.used(post(b" " * 500).partition(b"\r\n\r\n")[0] + b"\r\n\r\n")
         self.assertIn(self.drip(connection, b" " * 500), ABOUT_15_S)
         self.assertEqual(connection.kernel.taken, b"")
+
+    def test_dripping_handshake(self) -> None:
+        """The handshake of a WebSocket has 5 s."""
+        request = handshake(b"X: %b\r\n" % (b"x" * 500), path=b"/ws/realtime?snapshot=1")
+        connection = self.used(request[:60])
+        self.assertIn(self.drip(connection, request[60:]), (5.0, 5.5, 6.0, 6.5))
+
+    def test_other_deadline(self) -> None:
+        """``REQUEST_SECONDS`` is another time for all of these."""
+        self.server.site.deadline_s = 40.0
+        self.assertIn(self.idle(self.server.connect()), (40.0, 41.0, 42.0))
+        self.assertGreater(self.drip(self.server.connect(), HEALTH * 10), 39.0)
 
     def test_idle_after_an_answer(self) -> None:
         """A connection that is kept alive may idle for 15 s, and any request in time keeps it."""

@@ -381,6 +381,12 @@ class RefusedTests(SynchronousTestCase):
     def test_too_much(self) -> None:
         """More fields than a point may have, and more text than a point may be long, are refused."""
         self.assert_refused({**HEADED, **{f"v{n}": n for n in range(MAX_FIELDS)}}, "too_many_fields")
+        decoder = PointDecoder()
+        most = {**HEADED, **{f"v{n}": n for n in range(MAX_FIELDS - len(HEADED))}}
+        for _ in range(5):  # the same before and after it has learnt the vendor's names
+            self.assertEqual(len(decode(most, decoder).points), 1)
+            (refusal,) = decode({**most, "rpm": 1}, decoder).refused
+            self.assertEqual(refusal.error.reason, "too_many_fields")
         self.assert_refused({**HEADED, **{f"v{n}": "x" * 4000 for n in range(MAX_POINT // 4000 + 1)}}, "too_long")
 
     def test_let_go(self) -> None:

@@ -6,14 +6,17 @@ import json
 import math
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from pitwall.wire.errors import WireError
 from pitwall.wire.laptriggers import TriggerTable
 from pitwall.wire.longform import COLUMNS
 from pitwall.wire.points import PointDecoder
-from pitwall.wire.tables import LongTable, PlainTable, WideTable, open_table
+from pitwall.wire.tables import JsonTable, LongTable, PlainTable, WideTable, open_table
 from tests.doubles import told_of
+from tests.strategies import NOISE, read_strictly
 
 TRD = ",".join(COLUMNS).encode()
 #: The three layouts of lap-trigger files.
@@ -59,6 +62,25 @@ class FirstLineTests(SynchronousTestCase):
         self.assertRaises(WireError, open_table, WITHOUT, told_of())
         table, _ = open_table(WITHOUT, told_of(), "R1_barber_lap_start.csv")
         self.assertIsInstance(table, TriggerTable)
+
+
+class JsonTableTests(SynchronousTestCase):
+    """`JsonTable` takes lines of JSON."""
+
+    @given(st.lists(NOISE.filter(lambda line: b"\n" not in line), max_size=6), st.booleans())
+    def test_any_lines(self, lines: list[bytes], lacks: bool) -> None:
+        """Any lines give points that can be relayed, or refusals."""
+        told = told_of("barber")
+        table = JsonTable(told, told.lacking("", None, "A" if lacks else None))
+        refused = table.take(lines, 0.0)
+        table.finish()
+        found = table.leave(PointDecoder(), 0.0)
+        while table.complete:
+            table.leave(PointDecoder(), 0.0)
+        for raw in found.raws:
+            self.assertIsInstance(read_strictly(raw), dict)
+        for refusal in (*refused, *found.refused):
+            self.assertIn(refusal.error.reason, WireError.REASONS)
 
 
 class LapTriggerTests(SynchronousTestCase):
@@ -107,6 +129,26 @@ class LapTriggerTests(SynchronousTestCase):
         self.assertEqual((laps, {p["track"] for p in points}), ([2.0, 3.0, 3.0], {"barber"}))
         tally = table.tally
         self.assertEqual((tally.rows, tally.samples, tally.duplicates, tally.refused), (5, 3, 2, 0))
+
+    @given(
+        st.sampled_from([QUOTED, WITHOUT, WITH]),
+        st.lists(
+            st.lists(
+                st.sampled_from(["", "2", "-1", "1e9", "x" * 5000, "I_R05_2025-08-17", "2025-08-17T17:45:07.102Z", "A"])
+                | st.text(max_size=9).filter(lambda cell: "\n" not in cell),
+                min_size=9,
+                max_size=11,
+            ),
+            max_size=5,
+        ),
+    )
+    def test_any_rows(self, header: bytes, rows: list[list[str]]) -> None:
+        """Whatever is in the cells, each line is a sample, a repeat or a refusal, and what is published is JSON."""
+        lines = [",".join(row).encode("utf-8", "surrogatepass") for row in rows]
+        points, _, table = self.read(header, lines, "R1_barber_lap_start.csv")
+        tally = table.tally
+        self.assertEqual(tally.rows, tally.samples + tally.duplicates + tally.refused)
+        self.assertLessEqual(len(points), tally.samples)
 
     def test_refused(self) -> None:
         """A trigger without a time, a car or a track that is known is refused by name, and the others stay."""

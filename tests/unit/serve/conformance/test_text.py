@@ -47,6 +47,7 @@ class TextTests(ConformanceCase):
             for pieces in ways:
                 peer.deliver(*pieces)
                 self.assertEqual(self.heard.pop(), (text, False))
+                self.server.run_for(0.02)  # no more of them than a client may send
         self.assert_open(peer)
 
     def test_invalid(self) -> None:
