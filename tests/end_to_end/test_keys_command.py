@@ -9,7 +9,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from pitwall.cli import main
 from pitwall.keys.file import LARGEST, Watched, exposed
@@ -172,3 +172,18 @@ class WatchedTests(KeysCase):
             self.path.chmod(mode)
             self.assertEqual((exposed(str(self.path)), exposed(str(self.path), secret=True)), (open_keys, open_secret))
         self.assertIsNone(exposed("/no/such/file"))
+
+    def test_exposed_of_root(self) -> None:
+        """A secret of root's may be read by its group, for that is how a server that is not root is given one."""
+        if os.geteuid() != 0:
+            raise SkipTest("only root can make a file of root's")
+        self.path.write_bytes(b"")
+        self.path.chmod(0o440)
+        self.assertEqual(exposed(str(self.path), secret=True), "others may read it")
+        self.patch(os, "geteuid", lambda: 10001)
+        self.assertIsNone(exposed(str(self.path), secret=True))
+        self.path.chmod(0o444)
+        self.assertEqual(exposed(str(self.path), secret=True), "others may read it")
+        self.path.chmod(0o440)
+        os.chown(self.path, 10001, 10001)
+        self.assertEqual(exposed(str(self.path), secret=True), "others may read it")

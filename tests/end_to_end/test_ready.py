@@ -9,32 +9,16 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
 
-from OpenSSL import crypto
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.end_to_end.certificates import write_certificate
 from tests.end_to_end.harness import clean_environment, free_port
-
-
-def write_certificate(path: Path) -> None:
-    """A key and a certificate, for another name than 127.0.0.1, signed by itself, and long out of date."""
-    key = crypto.PKey()
-    key.generate_key(crypto.TYPE_RSA, 2048)
-    certificate = crypto.X509()
-    certificate.get_subject().CN = "wall.example.com"
-    certificate.set_issuer(certificate.get_subject())
-    certificate.set_pubkey(key)
-    certificate.set_notBefore(b"20200101000000Z")
-    certificate.set_notAfter(b"20200102000000Z")
-    certificate.sign(key, "sha256")
-    path.write_bytes(
-        crypto.dump_privatekey(crypto.FILETYPE_PEM, key) + crypto.dump_certificate(crypto.FILETYPE_PEM, certificate)
-    )
 
 
 class ReadyTests(SynchronousTestCase):
     """What it says, and with which status it ends."""
 
-    def serve(self, status: int, certificate: Path | None = None) -> str:
+    def serve(self, status: int, certificate: tuple[Path, Path] | None = None) -> str:
         """The port of a server that answers /api/ready with this status, and anything else with 418."""
 
         class Handler(BaseHTTPRequestHandler):
@@ -49,7 +33,7 @@ class ReadyTests(SynchronousTestCase):
         server = HTTPServer(("127.0.0.1", 0), Handler)
         if certificate is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(certificate)
+            context.load_cert_chain(*certificate)
             server.socket = context.wrap_socket(server.socket, server_side=True)
         self.addCleanup(server.server_close)
         self.addCleanup(server.shutdown)
@@ -85,9 +69,10 @@ class ReadyTests(SynchronousTestCase):
         self.assertRegex(said, r"^127\.0\.0\.1 port \d+: .*refused\n$")
 
     def test_tls(self) -> None:
-        """Where there is a certificate it asks by TLS, and does not mind what is in it."""
-        certificate = Path(self.mktemp())
-        write_certificate(certificate)
+        """Where there is a certificate it asks by TLS, and does not mind who signed it."""
+        directory = Path(self.mktemp())
+        directory.mkdir()
+        certificate = write_certificate(directory, "wall.example.com")
         port = self.serve(200, certificate)
-        self.assertEqual(self.check(PORT=port, TLS_CERT=str(certificate)), (0, '200 {"ok":maybe}\n'))
+        self.assertEqual(self.check(PORT=port, TLS_CERT=str(certificate[0])), (0, '200 {"ok":maybe}\n'))
         self.assertEqual(self.check(PORT=port)[0], 1)

@@ -6,6 +6,7 @@ itself a sandbox of the kernel's own parts, made by `unshare`:
 
     the image's files, all of them read-only      new mount namespace
       /data, /tmp: empty and writable
+    /mnt: a directory of secrets, read-only
     twistd is process 1                           new PID namespace
     the image's user, no capability,              setpriv
       no way to gain one
@@ -27,7 +28,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-from tests.packaging.shipping import ROOT, Server, need, run, scratch, wheelhouse
+from tests.packaging.shipping import ROOT, Server, need, new_directory, run, scratch, wheelhouse
 from tests.packaging.test_lock import pinned
 
 PACKAGES = "/opt/pitwall/lib/python3*/site-packages"
@@ -41,13 +42,15 @@ print(json.dumps([(each.name, each.version) for each in found]))
 # --kill-child ends the server with the test until it changes its user, which undoes that; --pdeathsig from there on.
 UNSHARE = ("unshare", "--mount", "--pid", "--fork", "--kill-child")
 
-# Positional: the image's root, its user and group, its directory, its settings as KEY=value, then its command.
+# Positional: the image's root, the secrets, its user and group, its directory, settings as KEY=value, then its command.
 SANDBOX = """
 set -e
-root=$1 user=$2 group=$3 directory=$4
-shift 4
+root=$1 secrets=$2 user=$3 group=$4 directory=$5
+shift 5
 mount --bind "$root" "$root"
 mount -o remount,ro,bind "$root"
+mount --bind "$secrets" "$root/mnt"
+mount -o remount,ro,bind "$root/mnt"
 mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
 mount -t tmpfs tmpfs "$root/tmp"
@@ -93,6 +96,22 @@ def image_config() -> dict[str, Any]:
     inspected = json.loads(buildah("inspect", "--type", "image", "localhost/pitwall"))
     config: dict[str, Any] = inspected["Docker"]["config"]
     return config
+
+
+def start(test: SynchronousTestCase, *settings: str, secrets: Path | None = None) -> Server:
+    """
+    A server from the image, in a sandbox.
+
+    Args:
+        test: whose end is its end.
+        settings: further ones, as KEY=value.
+        secrets: a directory that is /mnt in the sandbox; an empty one by default.
+    """
+    config = image_config()
+    root = buildah("mount", container()).strip()
+    what = [*config["Env"], *settings, *config["Cmd"]]
+    command = ["sh", "-c", SANDBOX, "sh", root, secrets or new_directory(), *config["User"].split(":")]
+    return Server(test, [*UNSHARE, *command, config["WorkingDir"], *what], Path(test.mktemp()))
 
 
 class ImageTests(SynchronousTestCase):
@@ -161,14 +180,7 @@ class RunningTests(SynchronousTestCase):
     def setUp(self) -> None:
         """A server from the image that has become healthy."""
         self.config = image_config()
-        root = buildah("mount", container()).strip()
-        user, group = self.config["User"].split(":")
-        what = [*self.config["Env"], *self.config["Cmd"]]
-        self.server = Server(
-            self,
-            [*UNSHARE, "sh", "-c", SANDBOX, "sh", root, user, group, self.config["WorkingDir"], *what],
-            Path(self.mktemp()),
-        )
+        self.server = start(self)
         self.server.wait("/api/health", "ok")
 
     def test_from_datagram_to_answer(self) -> None:

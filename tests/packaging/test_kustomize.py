@@ -6,6 +6,7 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]
 from twisted.trial.unittest import SynchronousTestCase
 
+from pitwall.config import SETTINGS
 from tests.packaging.shipping import ROOT, need, new_directory, run
 from tests.packaging.test_manifests import manifest
 
@@ -134,6 +135,7 @@ class SecureTests(SynchronousTestCase):
         for variable in self.base["env"]:
             self.assertEqual(env.pop(variable["name"]), variable["value"])
         self.assertEqual(set(env), {"API_KEYS_FILE", "TLS_CERT", "TLS_KEY"})
+        self.assertLessEqual(set(env), {setting.name for setting in SETTINGS})
         secrets = {
             volume["name"]: volume["secret"]["secretName"] for volume in pod(SECURE)["volumes"] if "secret" in volume
         }
