@@ -80,7 +80,38 @@ def _not_ours(host: str, error: OSError) -> ListenError:
     return ListenError(f"HOST is {host}, wanted an address of this machine: {error.strerror or error}")
 
 
-class AdoptedPortService(Service):
+class _HTTPDoor(Service):
+    """
+    What serves HTTP on a port.
+
+    Args:
+        goodbye: what is to be done first when it stops, while it still listens.
+    """
+
+    def __init__(self, goodbye: Callable[[], Deferred[None]] | None) -> None:
+        self._goodbye = goodbye
+        self._port: Any = None
+
+    @property
+    def open(self) -> bool:
+        """Whether connections are taken."""
+        return self._port is not None
+
+    def stopService(self) -> Any:
+        """Say goodbye, if there is something to say, and take no more connections."""
+        super().stopService()
+        if self._goodbye is None:
+            return self._close()
+        said = maybeDeferred(self._goodbye)
+        said.addErrback(lambda failure: _log.failure("a goodbye failed", failure))
+        return said.addCallback(self._close)
+
+    def _close(self, _: Any = None) -> Any:
+        port, self._port = self._port, None
+        return None if port is None else port.stopListening()
+
+
+class AdoptedPortService(_HTTPDoor):
     """
     Serves a factory on a listening socket from start to stop.
 
@@ -94,16 +125,10 @@ class AdoptedPortService(Service):
     def __init__(
         self, bound: socket.socket, factory: Any, reactor: Any, goodbye: Callable[[], Deferred[None]] | None = None
     ) -> None:
+        super().__init__(goodbye)
         self._bound = bound
         self._factory = factory
         self._reactor = reactor
-        self._goodbye = goodbye
-        self._port: Any = None
-
-    @property
-    def open(self) -> bool:
-        """Whether connections are taken."""
-        return self._port is not None
 
     def privilegedStartService(self) -> None:
         """Start to listen."""
@@ -112,17 +137,8 @@ class AdoptedPortService(Service):
         self._port = self._reactor.adoptStreamPort(self._bound.fileno(), self._bound.family, self._factory)
         self._bound.close()
 
-    def stopService(self) -> Any:
-        """Take no more connections."""
-        super().stopService()
-        return _closed(self._goodbye, self._close)
 
-    def _close(self, _: Any = None) -> Any:
-        port, self._port = self._port, None
-        return None if port is None else port.stopListening()
-
-
-class EndpointService(Service):
+class EndpointService(_HTTPDoor):
     """
     Serves a factory on an endpoint until it stops; it listens from the moment it is made, before twistd forks.
 
@@ -141,8 +157,7 @@ class EndpointService(Service):
     def __init__(
         self, text: str, factory: Any, reactor: Any, goodbye: Callable[[], Deferred[None]] | None = None
     ) -> None:
-        self._goodbye = goodbye
-        self._port: Any = None
+        super().__init__(goodbye)
         self._pid = os.getpid()
         failed: list[Failure] = []
         try:
@@ -155,11 +170,6 @@ class EndpointService(Service):
         if self._port is None:
             raise ListenError(f"HTTP is {text}, wanted an endpoint that listens at once")
 
-    @property
-    def open(self) -> bool:
-        """Whether connections are taken."""
-        return self._port is not None
-
     def privilegedStartService(self) -> None:
         """Start; a socket of this machine has a lock file with a process number, which a daemon's is not yet."""
         super().privilegedStartService()
@@ -168,26 +178,8 @@ class EndpointService(Service):
             os.unlink(lock.name)
             lock.lock()
 
-    def stopService(self) -> Any:
-        """Take no more connections."""
-        super().stopService()
-        return _closed(self._goodbye, self._close)
-
-    def _close(self, _: Any = None) -> Any:
-        port, self._port = self._port, None
-        return None if port is None else port.stopListening()
-
     def _listens(self, port: Any) -> None:
         self._port = port
-
-
-def _closed(goodbye: Callable[[], Deferred[None]] | None, close: Callable[[Any], Any]) -> Any:
-    """Say goodbye, if there is something to say, and close."""
-    if goodbye is None:
-        return close(None)
-    said = maybeDeferred(goodbye)
-    said.addErrback(lambda failure: _log.failure("a goodbye failed", failure))
-    return said.addCallback(close)
 
 
 def _no_endpoint(text: str, error: BaseException | None) -> ListenError:

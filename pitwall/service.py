@@ -51,9 +51,9 @@ from pitwall.serve.origins import OriginPolicy
 from pitwall.serve.quickpost import QuickPost
 from pitwall.serve.reading import Sources
 from pitwall.serve.rest import RestAPI, Root, WebSocketDoor
+from pitwall.serve.screens import TelemetryFactory
 from pitwall.serve.seats import Seats, share_of
 from pitwall.serve.site import BoundedSite
-from pitwall.serve.websocket import TelemetryFactory
 from pitwall.wire.live import LiveDecoder
 from pitwall.wire.points import PointDecoder
 from pitwall.wire.tables import Told

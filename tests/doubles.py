@@ -37,10 +37,10 @@ from pitwall.serve.origins import OriginPolicy
 from pitwall.serve.quickpost import QuickPost
 from pitwall.serve.reading import Sources
 from pitwall.serve.rest import RestAPI, Root, WebSocketDoor
+from pitwall.serve.screens import TelemetryFactory
 from pitwall.serve.seats import Seats
 from pitwall.serve.site import BoundedSite
 from pitwall.serve.tables import RaceTables
-from pitwall.serve.websocket import TelemetryFactory
 from pitwall.wire.live import LiveDecoder
 from pitwall.wire.points import Decoded, PointDecoder
 from pitwall.wire.tables import Told

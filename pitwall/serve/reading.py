@@ -14,7 +14,7 @@ from pitwall.serve.broadcast import Broadcaster
 from pitwall.serve.deliveries import Totals
 from pitwall.serve.health import Health
 from pitwall.serve.lag import ReactorLag
-from pitwall.serve.websocket import TelemetryFactory
+from pitwall.serve.screens import TelemetryFactory
 from pitwall.wire.errors import WireError
 
 #: The values of a family: for the values of its labels, a number, or a histogram.

@@ -19,8 +19,8 @@ from pitwall.ring import PointRing
 from pitwall.rows import SharedRows
 from pitwall.serve.broadcast import Broadcaster, Pace
 from pitwall.serve.frames import Frame
+from pitwall.serve.screens import TelemetryFactory
 from pitwall.serve.site import BoundedSite
-from pitwall.serve.websocket import TelemetryFactory
 
 _MAX_BODY = 8 << 20
 
