@@ -5,6 +5,7 @@ import { stateOf } from "./carstate.js";
 import * as channels from "./channels.js";
 import { fillList, make, setClass, setText } from "./dom.js";
 import * as format from "./format.js";
+import { loss } from "./tires.js";
 
 /** Laps that are shown of each. */
 const MOST_LAPS = 12;
@@ -100,6 +101,7 @@ export class Detail {
 function summary(car, now) {
   const { result } = car;
   const said = [`P${car.gap?.position ?? format.UNKNOWN}`, stateOf(car, now)];
+  if (loss(result) !== null) said.push(`losing ${format.signed(loss(result), 3)} s/lap (${format.range(result.lossInterval, 2)})`);
   if (format.known(result?.theoreticalBestSeconds)) said.push(`theoretical best ${format.lapTime(result.theoreticalBestSeconds)}`);
   if (format.known(result?.forecast?.time)) said.push(`next lap ${format.lapTime(result.forecast.time)}`);
   return said.join(" · ");

@@ -47,6 +47,7 @@ export class Feed {
     this.delays = [];
     /** @type {Map<string, ReturnType<typeof setTimeout>>} */
     this.timers = new Map();
+    /** When a connection was lost that is not there again; else 0 [ms of the page]. */
     this.lostAt = 0;
     this.client = new PitWallClient({
       url: websocket,
@@ -93,11 +94,13 @@ export class Feed {
     });
     client.on("resumed", ({ recovered }) => {
       const seconds = Math.max(Math.round((performance.now() - this.lostAt) / 1000), 1);
-      if (recovered) this.say(`Connected again after ${seconds} s. Nothing is missing.`);
+      if (recovered && this.lostAt > 0) this.say(`Connected again after ${seconds} s. Nothing is missing.`);
+      this.lostAt = 0;
     });
     client.on("gap", (gap) => {
       if (gap.reason === "other_epoch") {
         race.clear();
+        this.lostAt = 0;
         this.#tables();
         this.say("The server was restarted. The race is shown from then on.");
       } else {

@@ -42,6 +42,11 @@ export function gap(seconds, lapsDown = 0) {
   return seconds >= 60 ? `+${lapTime(seconds)}` : `+${Math.max(seconds, 0).toFixed(3)}`;
 }
 
+/** Where something lies. @param {number[] | null | undefined} interval @param {number} digits */
+export function range(interval, digits) {
+  return interval && known(interval[0]) ? `${signed(interval[0], digits)} … ${signed(interval[1], digits)}` : UNKNOWN;
+}
+
 /** How long ago, in words as short as it is exact. @param {number} seconds */
 export function age(seconds) {
   if (!known(seconds)) return UNKNOWN;

@@ -37,6 +37,8 @@ export class TrackMap {
     this.motions = new Map();
     /** @type {{id: string, x: number, y: number}[]} */
     this.drawn = [];
+    /** Where words stand on the ground: left, middle, width. @type {number[][]} */
+    this.words = [];
     this.drawnAt = this.groundAt = -Infinity;
     this.size = [0, 0];
     new ResizeObserver(() => this.#resize()).observe(this.frame);
@@ -150,6 +152,7 @@ export class TrackMap {
     this.unit = parseFloat(style.fontSize) / 14;
     canvas.clearRect(0, 0, ...this.size);
     canvas.font = this.font;
+    this.words = [];
     if (shape.at === null) {
       canvas.fillStyle = this.colours.track;
       for (const dot of shape.dots) {
@@ -210,7 +213,9 @@ export class TrackMap {
     canvas.textAlign = "center";
     canvas.textBaseline = "middle";
     const at = Math.min(Math.max(x + outward * across[0] * away, half + 2), this.size[0] - half - 2);
-    canvas.fillText(text, at, Math.min(Math.max(y + outward * across[1] * away, 8), this.size[1] - 8));
+    const line = Math.min(Math.max(y + outward * across[1] * away, 8), this.size[1] - 8);
+    canvas.fillText(text, at, line);
+    this.words.push([at - half, line, 2 * half]);
   }
 
   /** @param {Car[]} cars @param {any} shape @param {string[]} selected @param {number} now @param {boolean} smooth */
@@ -269,8 +274,7 @@ export class TrackMap {
   /** Names beside the cars, as far as there is room; the most wanted first. @param {any} canvas @param {{x: number, y: number, rank: number, text: string}[]} labels */
   #names(canvas, labels) {
     const height = 13 * this.unit;
-    /** @type {number[][]} */
-    const taken = [];
+    const taken = [...this.words];
     canvas.textAlign = "left";
     canvas.lineWidth = 3 * this.unit;
     canvas.strokeStyle = this.colours?.surface;

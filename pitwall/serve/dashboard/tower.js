@@ -95,8 +95,7 @@ function lossCell({ result }) {
 
 /** @param {Car} car @returns {Cell} */
 function lossRange({ result }) {
-  const [low, high] = result?.lossInterval ?? [];
-  return { text: loss(result) === null || !format.known(low) ? "" : `${format.signed(low, 2)} to ${format.signed(high, 2)}` };
+  return { text: loss(result) === null ? "" : format.range(result.lossInterval, 2) };
 }
 
 export class Tower {
