@@ -175,7 +175,7 @@ class RaceTests(DashboardCase):
             viewer.page.wait_for_selector("#insights .line", timeout=40000)
             viewer.page.locator("#insights .line").first.click()
             viewer.wait_text("#insights li:has([aria-expanded=true]) .evidence", "Computed again: the same")
-            self.assertIn("gap to ahead s", viewer.text("#insights .evidence:not([hidden]) table"))
+            self.assertIn("gap to ahead", viewer.text("#insights .evidence:not([hidden]) table"))
 
     def test_sizes(self) -> None:
         """From a phone to a wall of pixels nothing makes the page scroll sideways, and whoever leads is seen."""

@@ -8,9 +8,16 @@ const JSON_POINT = '{"track":"barber","chassis":"GR86-004-78","lap":3,"lapdist_m
 
 /** What a door has accepted, refused, and why. @param {any} metrics @returns {[string, number, number, string][]} */
 export function doors(metrics) {
-  const names = new Set(["udp", "http", ...Object.keys(metrics?.accepted ?? {}), ...Object.keys(metrics?.refused ?? {})]);
+  const names = new Set([
+    "udp",
+    "http",
+    ...Object.keys(metrics?.accepted ?? {}),
+    ...Object.keys(metrics?.refused ?? {}),
+  ]);
   return [...names].map((door) => {
-    const reasons = Object.entries(metrics?.refused?.[door] ?? {}).sort((one, other) => Number(other[1]) - Number(one[1]));
+    const reasons = Object.entries(metrics?.refused?.[door] ?? {}).sort(
+      (one, other) => Number(other[1]) - Number(one[1]),
+    );
     const refused = reasons.reduce((sum, [, count]) => sum + Number(count), 0);
     const why = reasons.map(([reason, count]) => `${reason.replaceAll("_", " ")} ${count}`).join(", ");
     return [door, metrics?.accepted?.[door] ?? 0, refused, why];
@@ -56,18 +63,28 @@ export class Arriving {
   show(feed, now) {
     const { health, refusal } = feed;
     setText(this.said, health === null ? "Asking the server …" : said(health.metrics));
-    fillList(this.rows, doors(health?.metrics), () => make("tr", {}, make("th", { scope: "row" }), make("td"), make("td"), make("td", { class: "why" })), (row, door) => {
-      door.forEach((value, index) => setText(row.children[index], String(value)));
-    });
+    fillList(
+      this.rows,
+      doors(health?.metrics),
+      () => make("tr", {}, make("th", { scope: "row" }), make("td"), make("td"), make("td", { class: "why" })),
+      (row, door) => {
+        door.forEach((value, index) => setText(row.children[index], String(value)));
+      },
+    );
     this.last.hidden = refusal === null;
     if (refusal !== null) {
       const ago = format.age((now - refusal.at) / 1000);
       setText(this.last, `▲ Last refused ${ago} ago, by ${refusal.door}: ${refusal.reason.replaceAll("_", " ")}.`);
     }
-    fillList(this.commands, lines(location, health?.udpPort ?? null, this.locked), () => this.#command(), (command, [title, line]) => {
-      setText(command.children[0], title);
-      setText(command.children[1], line);
-    });
+    fillList(
+      this.commands,
+      lines(location, health?.udpPort ?? null, this.locked),
+      () => this.#command(),
+      (command, [title, line]) => {
+        setText(command.children[0], title);
+        setText(command.children[1], line);
+      },
+    );
   }
 
   #command() {

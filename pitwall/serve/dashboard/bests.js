@@ -6,7 +6,10 @@ import { known } from "./format.js";
 /** Times are told to the millisecond. */
 const SAME_S = 0.0005;
 
-/** The last times of a car in each sector [s]. @param {any} result @param {number} sectors @returns {(number | null)[]} */
+/**
+ * The last times of a car in each sector [s].
+ * @param {any} result @param {number} sectors @returns {(number | null)[]}
+ */
 export function lastSectors(result, sectors) {
   const times = result?.meta?.sectorTimes ?? {};
   return Array.from({ length: sectors }, (_, sector) => times[sector] ?? null);
@@ -23,7 +26,10 @@ export function fieldBests(best, underWay) {
   });
 }
 
-/** "field", "own" or "". @param {number | null} time @param {number | null | undefined} own @param {number | null | undefined} field */
+/**
+ * "field", "own" or "".
+ * @param {number | null} time @param {number | null | undefined} own @param {number | null | undefined} field
+ */
 export function mark(time, own, field) {
   if (!known(time)) return "";
   if (known(field) && time <= field + SAME_S) return "field";

@@ -4,21 +4,23 @@
 import { KM_PER_MILE, known, plain, scalar } from "./format.js";
 
 /** Name, unit, digits, of the channels that PitWall knows, in the order in which they are shown. */
-const KNOWN = new Map(Object.entries({
-  speed_kmh: ["Speed", "km/h", 1],
-  lapdist_m: ["Lap distance", "m", 0],
-  gear: ["Gear", "", 0],
-  rpm: ["Engine", "rpm", 0],
-  aps: ["Accelerator", "%", 0],
-  ath: ["Throttle", "%", 0],
-  pbrake_f: ["Brake, front", "bar", 1],
-  pbrake_r: ["Brake, rear", "bar", 1],
-  Steering_Angle: ["Steering", "°", 1],
-  accx_can: ["Longitudinal", "g", 2],
-  accy_can: ["Lateral", "g", 2],
-  VBOX_Lat_Min: ["Latitude", "°", 5],
-  VBOX_Long_Minutes: ["Longitude", "°", 5],
-}));
+const KNOWN = new Map(
+  Object.entries({
+    speed_kmh: ["Speed", "km/h", 1],
+    lapdist_m: ["Lap distance", "m", 0],
+    gear: ["Gear", "", 0],
+    rpm: ["Engine", "rpm", 0],
+    aps: ["Accelerator", "%", 0],
+    ath: ["Throttle", "%", 0],
+    pbrake_f: ["Brake, front", "bar", 1],
+    pbrake_r: ["Brake, rear", "bar", 1],
+    Steering_Angle: ["Steering", "°", 1],
+    accx_can: ["Longitudinal", "g", 2],
+    accy_can: ["Lateral", "g", 2],
+    VBOX_Lat_Min: ["Latitude", "°", 5],
+    VBOX_Long_Minutes: ["Longitude", "°", 5],
+  }),
+);
 /** What the tower shows already, and what says where and when a point is from. */
 const ELSEWHERE = new Set(["track", "chassis", "lap", "meta_time"]);
 

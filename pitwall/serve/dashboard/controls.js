@@ -31,7 +31,8 @@ export class Controls {
     this.track = make("select", { id: "track" });
     this.track.addEventListener("change", () => this.#set("track", this.track.value));
     this.trackLabel = make("label", { for: "track", class: "sr", text: "Track" });
-    const button = (/** @type {string} */ title, /** @type {() => void} */ onclick) => make("button", { type: "button", title, onclick });
+    const button = (/** @type {string} */ title, /** @type {() => void} */ onclick) =>
+      make("button", { type: "button", title, onclick });
     this.map = button("Show or hide the map (M)", () => this.#set("map", !settings.map));
     this.insights = button("Show or hide the insights (I)", () => this.#set("insights", !settings.insights));
     this.units = button("Units of speed (U)", () => this.#set("units", after(["km/h", "mph"], settings.units)));
@@ -39,7 +40,12 @@ export class Controls {
     this.full = button("Full screen (F)", () => this.#fullScreen());
     this.help = help();
     const asks = button("Help (?)", () => this.help.showModal());
-    [this.map.textContent, this.insights.textContent, this.full.textContent, asks.textContent] = ["Map", "Insights", "Full", "?"];
+    [this.map.textContent, this.insights.textContent, this.full.textContent, asks.textContent] = [
+      "Map",
+      "Insights",
+      "Full",
+      "?",
+    ];
     this.full.className = "full";
     asks.setAttribute("aria-label", "Help");
     this.full.hidden = !document.fullscreenEnabled;
@@ -103,7 +109,9 @@ export class Controls {
 }
 
 function help() {
-  const rows = KEYS.map(([key, what]) => make("div", {}, make("dt", {}, make("kbd", { text: key })), make("dd", { text: what })));
+  const rows = KEYS.map(([key, what]) =>
+    make("div", {}, make("dt", {}, make("kbd", { text: key })), make("dd", { text: what })),
+  );
   const dialog = make("dialog", { "aria-labelledby": "help-title", class: "dialog" });
   const close = make("button", { type: "button", text: "Close", onclick: () => dialog.close() });
   dialog.append(make("h2", { id: "help-title", text: "Keys" }), make("dl", {}, ...rows), close);

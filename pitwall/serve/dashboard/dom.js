@@ -33,7 +33,10 @@ export function setClass(element, name) {
   if (element.className !== name) element.className = name;
 }
 
-/** Set an attribute, or take it away by null. @param {Element} element @param {string} name @param {string | null} value */
+/**
+ * Set an attribute, or take it away by null.
+ * @param {Element} element @param {string} name @param {string | null} value
+ */
 export function setAttribute(element, name, value) {
   if (value === null) element.removeAttribute(name);
   else if (element.getAttribute(name) !== value) element.setAttribute(name, value);

@@ -193,9 +193,13 @@ export class Feed {
   }
 }
 
-/** @param {boolean} all */
+/** @param {boolean} all whether all channels are wanted @returns {any} */
 function subscription(all) {
-  return { types: ["telemetry_update", "insight_update", "quality"], max_hz: MAX_HZ, ...(all ? {} : { channels: FEW }) };
+  return {
+    types: ["telemetry_update", "insight_update", "quality"],
+    max_hz: MAX_HZ,
+    ...(all ? {} : { channels: FEW }),
+  };
 }
 
 /**

@@ -58,7 +58,11 @@ export function age(seconds) {
 
 /** A count with thin groups of digits. @param {number | null | undefined} value */
 export function count(value) {
-  return known(value) ? Math.round(value).toString().replace(/\B(?=(\d{3})+$)/g, "\u202f") : UNKNOWN;
+  return known(value)
+    ? Math.round(value)
+        .toString()
+        .replace(/\B(?=(\d{3})+$)/g, "\u202f")
+    : UNKNOWN;
 }
 
 /** A span of time on the way. @param {number | null | undefined} ms */

@@ -29,12 +29,18 @@ export class Insights {
     this.list = make("ul", { class: "list" });
     this.none = make("p", { class: "none", text: "Nothing to say." });
     const least = make("select", { id: "severity", onchange: () => choose(least.value) });
-    for (const name of SEVERITIES) least.append(make("option", { value: name, text: name === "low" ? "all" : `${name} up` }));
+    for (const name of SEVERITIES)
+      least.append(make("option", { value: name, text: name === "low" ? "all" : `${name} up` }));
     least.value = severity;
     const label = make("label", { for: "severity", class: "sr", text: "Severity" });
     section.append(
       make("header", {}, make("h2", { text: "Insights" }), this.count, label, least),
-      make("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "List of insights" }, this.list, this.none),
+      make(
+        "div",
+        { class: "scroll", tabindex: "0", role: "group", "aria-label": "List of insights" },
+        this.list,
+        this.none,
+      ),
     );
   }
 
@@ -44,7 +50,12 @@ export class Insights {
     const stand = insights.filter((insight) => insight.state !== "cleared").length;
     setText(this.count, `${stand} standing`);
     this.none.hidden = insights.length > 0;
-    fillList(this.list, insights.slice(0, MOST), () => this.#line(), (line, insight) => this.#fill(line, insight, named));
+    fillList(
+      this.list,
+      insights.slice(0, MOST),
+      () => this.#line(),
+      (line, insight) => this.#fill(line, insight, named),
+    );
   }
 
   #line() {
@@ -93,6 +104,11 @@ export class Insights {
   }
 }
 
+/** The name of an input, without the unit, which stands beside it. @param {string} name @param {string} unit */
+export function label(name, unit) {
+  return (name.endsWith(`_${unit}`) ? name.slice(0, -unit.length - 1) : name).replaceAll("_", " ");
+}
+
 /** What an insight rests on. @param {any} evidence the answer of /api/insights/:id @returns {Node[]} */
 function proof(evidence) {
   if (evidence === null) return [make("p", { text: "Asking …" })];
@@ -100,12 +116,26 @@ function proof(evidence) {
   const { insight, recomputed, ring } = evidence;
   const rows = Object.entries(insight.inputs).map(([name, { value, unit }]) => {
     const figure = make("td", { text: format.scalar(value) });
-    return make("tr", {}, make("th", { scope: "row", text: name.replaceAll("_", " ") }), figure, make("td", { text: unit === "boolean" ? "" : unit }));
+    return make(
+      "tr",
+      {},
+      make("th", { scope: "row", text: label(name, unit) }),
+      figure,
+      make("td", { text: unit === "boolean" ? "" : unit }),
+    );
   });
   const verdict = VERDICTS[/** @type {"gone"} */ (ring.verdict)] ?? ring.verdict;
   return [
-    make("p", {}, "By ", make("code", { text: insight.formula }), ` from points ${format.count(insight.first_seq)} to ${format.count(insight.last_seq)}.`),
+    make(
+      "p",
+      {},
+      "By ",
+      make("code", { text: insight.formula }),
+      ` from points ${format.count(insight.first_seq)} to ${format.count(insight.last_seq)}.`,
+    ),
     make("table", {}, make("tbody", {}, ...rows)),
-    make("p", { text: `${recomputed.agrees ? "✓ Computed again: the same" : "✕ Computed again: something else"}; ${verdict}.` }),
+    make("p", {
+      text: `${recomputed.agrees ? "✓ Computed again: the same" : "✕ Computed again: something else"}; ${verdict}.`,
+    }),
   ];
 }

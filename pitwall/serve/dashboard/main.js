@@ -22,7 +22,8 @@ const TICK_MS = 1000;
 const DETAIL_MS = 200;
 const NOTICE_MS = 12000;
 
-const said = (/** @type {string} */ name) => document.querySelector(`meta[name="pitwall-${name}"]`)?.getAttribute("content") ?? "";
+const said = (/** @type {string} */ name) =>
+  document.querySelector(`meta[name="pitwall-${name}"]`)?.getAttribute("content") ?? "";
 const locked = said("keys") === "needed";
 
 const settings = settingsFile.load();
@@ -129,6 +130,7 @@ function draw(now) {
   byId("notice").hidden = now - noticeAt > NOTICE_MS;
   document.body.classList.toggle("offline", feed !== null && feed.state !== "open");
   controls.show(race.trackNames(), track);
+  byId("trust").hidden = feed === null;
   if (feed !== null) trust.show(feed, race, now);
   if (feed !== null && !some) arriving.show(feed, now);
   if (!some) return;

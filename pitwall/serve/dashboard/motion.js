@@ -61,7 +61,9 @@ export class Anywhere {
   draw(now, smooth) {
     const { shown } = this;
     const share = shown !== null && smooth ? eased(now - this.#at) : 1;
-    this.shown = this.#told.map((value, axis) => (shown === null ? value : shown[axis] + share * (value - shown[axis])));
+    this.shown = this.#told.map((value, axis) =>
+      shown === null ? value : shown[axis] + share * (value - shown[axis]),
+    );
     this.#at = now;
     return this.shown;
   }

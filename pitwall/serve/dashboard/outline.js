@@ -16,7 +16,10 @@ const LEAST_WEIGHT = 0.05;
 const READY = 0.96;
 const LONGEST_HOLE = 4;
 
-/** A position in metres east and north of an origin. @param {number[]} origin @param {number} latitude @param {number} longitude */
+/**
+ * A position in metres east and north of an origin.
+ * @param {number[]} origin @param {number} latitude @param {number} longitude
+ */
 export function metres(origin, latitude, longitude) {
   const radians = Math.PI / 180;
   const east = (longitude - origin[1]) * radians * EARTH_M * Math.cos(origin[0] * radians);
@@ -69,7 +72,8 @@ export class Outline {
 
   /** All of it as plain values, positions to the decimetre. */
   keep() {
-    const rounded = (/** @type {Float64Array} */ values) => [...values].map((value) => (known(value) ? Math.round(value * 10) / 10 : null));
+    const rounded = (/** @type {Float64Array} */ values) =>
+      [...values].map((value) => (known(value) ? Math.round(value * 10) / 10 : null));
     return { origin: this.origin, east: rounded(this.east), north: rounded(this.north) };
   }
 

@@ -72,26 +72,30 @@ export class Race {
     return found;
   }
 
-  /** The points of a message. @param {any} message @param {number} now [ms of the page] @param {boolean} [old] not just sent */
+  /**
+   * The points of a message.
+   * @param {any} message @param {number} now [ms of the page] @param {boolean} [old] not just sent
+   */
   telemetry(message, now, old = false) {
+    const at = old ? -Infinity : now;
     message.data.forEach((/** @type {any} */ point, /** @type {number} */ index) => {
       const car = this.car(point);
       if (!old) car.heardAt = now;
       // What only the points between have told is in the ranges alone.
       for (const [name, [, greatest]] of Object.entries(message.ranges?.[index] ?? {})) {
-        if (!(name in point)) this.#value(car, name, greatest, now);
+        if (!(name in point)) this.#value(car, name, greatest, at);
       }
-      for (const [name, value] of Object.entries(point)) this.#value(car, name, value, now);
+      for (const [name, value] of Object.entries(point)) this.#value(car, name, value, at);
       if (known(point.speed_kmh)) {
         car.topKmh = Math.max(car.topKmh, message.ranges?.[index]?.speed_kmh?.[1] ?? 0, point.speed_kmh);
       }
     });
   }
 
-  /** @param {Car} car @param {string} name @param {any} value @param {number} now */
-  #value(car, name, value, now) {
+  /** @param {Car} car @param {string} name @param {any} value @param {number} at */
+  #value(car, name, value, at) {
     car.channels.set(name, value);
-    car.channelAt.set(name, now);
+    car.channelAt.set(name, at);
   }
 
   /** An insight_update. @param {any} message */
@@ -116,7 +120,7 @@ export class Race {
 
   /** The answer of /api/laps. @param {any} answer */
   laps(answer) {
-    for (const track of answer.tracks) this.tracks.set(track.track, track);
+    this.tracks = new Map(answer.tracks.map((/** @type {any} */ track) => [track.track, track]));
     for (const summary of answer.cars) this.car(summary).summary = summary;
     for (const { mini_times_s: _, ...lap } of answer.laps) {
       const { laps } = this.car(lap);
@@ -126,7 +130,10 @@ export class Race {
     for (const car of this.cars.values()) car.bestSectors = fastest([...car.laps.values()]);
   }
 
-  /** The answer of /api/cars: those it does not have are gone. @param {any[]} cars @param {number} now [ms of the page] */
+  /**
+   * The answer of /api/cars: those it does not have are gone.
+   * @param {any[]} cars @param {number} now [ms of the page]
+   */
   known(cars, now) {
     const ids = new Set(cars.map(idOf));
     for (const id of this.cars.keys()) if (!ids.has(id)) this.cars.delete(id);

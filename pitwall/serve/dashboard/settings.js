@@ -3,11 +3,21 @@
 
 const NAME = "pitwall.dashboard";
 /** What may be chosen; the first is chosen at first. */
-const CHOICES = { theme: ["system", "dark", "light"], units: ["km/h", "mph"], map: [true, false], insights: [true, false] };
+const CHOICES = {
+  theme: ["system", "dark", "light"],
+  units: ["km/h", "mph"],
+  map: [true, false],
+  insights: [true, false],
+};
 
-/** @typedef {{theme: string, units: string, map: boolean, insights: boolean, track: string | null, severity: string}} Settings */
+/**
+ * @typedef {{theme: string, units: string, map: boolean, insights: boolean, track: string | null, severity: string}} Settings
+ */
 
-/** What a text that was kept says; what makes no sense is as at first. @param {string | null} text @returns {Settings} */
+/**
+ * What a text that was kept says; what makes no sense is as at first.
+ * @param {string | null} text @returns {Settings}
+ */
 export function parse(text) {
   /** @type {any} */
   let kept = null;

@@ -3,8 +3,17 @@
 
 import { known } from "./format.js";
 
-const LOSS = [[0.3, "critical"], [0.15, "high"], [0.08, "medium"], [0.04, "low"]];
-const STRESS = [[140, "high"], [125, "medium"], [115, "low"]];
+const LOSS = [
+  [0.3, "critical"],
+  [0.15, "high"],
+  [0.08, "medium"],
+  [0.04, "low"],
+];
+const STRESS = [
+  [140, "high"],
+  [125, "medium"],
+  [115, "low"],
+];
 
 /** @param {(string | number)[][]} steps @param {number} value */
 function step(steps, value) {

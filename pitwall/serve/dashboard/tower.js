@@ -14,18 +14,30 @@ const SECTORS = 3;
 const STATES = { running: ["●", "Run"], stopped: ["■", "Stop"], pit: ["▣", "Pit"], silent: ["○", "Silent"] };
 
 /** @typedef {import("./race.js").Car} Car */
-/** @typedef {{selected: string[], now: number, sectors: number, fieldBests: (number | null)[], fieldBest: number | null}} View */
+/**
+ * @typedef {{selected: string[], now: number, sectors: number, fieldBests: (number | null)[], fieldBest: number | null}} View
+ */
 /** @typedef {{text: string, class?: string, note?: string}} Cell */
 /** @typedef {{name: string, label: string, title: string, cell: (car: Car, view: View) => Cell}} Column */
 
 /** @param {number} sectors @returns {Column[]} */
 function columns(sectors) {
   return [
-    { name: "pos", label: "P", title: "Position", cell: (car) => ({ text: String(car.gap?.position ?? format.UNKNOWN) }) },
+    {
+      name: "pos",
+      label: "P",
+      title: "Position",
+      cell: (car) => ({ text: String(car.gap?.position ?? format.UNKNOWN) }),
+    },
     { name: "car", label: "Car", title: "Car", cell: (car) => ({ text: car.chassis }) },
     { name: "state", label: "State", title: "Running, stopped, in the pit, silent", cell: state },
     { name: "age", label: "Age", title: "How old the newest value is", cell: (car, { now }) => age(car, now) },
-    { name: "laps", label: "Lap", title: "The lap under way", cell: (car) => ({ text: String(car.result?.lap ?? format.UNKNOWN) }) },
+    {
+      name: "laps",
+      label: "Lap",
+      title: "The lap under way",
+      cell: (car) => ({ text: String(car.result?.lap ?? format.UNKNOWN) }),
+    },
     { name: "gap", label: "Gap", title: "To the leader [s]", cell: gapToLeader },
     { name: "int", label: "Int", title: "Interval to the car ahead [s]", cell: interval },
     { name: "last", label: "Last", title: "Last lap", cell: lastLap },
@@ -108,7 +120,12 @@ export class Tower {
     this.body = make("tbody");
     this.table = make("table", { role: "grid", "aria-label": "Cars in order" }, this.head, this.body);
     const legend = make("p", { class: "legend" });
-    for (const [name, text] of [["field", "best of all"], ["own", "own best"], ["level", "tires going"], ["fights", "closing, under 1 s"]]) {
+    for (const [name, text] of [
+      ["field", "best of all"],
+      ["own", "own best"],
+      ["level", "tires going"],
+      ["fights", "closing, under 1 s"],
+    ]) {
       legend.append(make("span", { class: `key ${name}`, text }));
     }
     section.append(make("header", {}, this.heading, this.about), make("div", { class: "scroll" }, this.table), legend);
@@ -122,13 +139,22 @@ export class Tower {
     });
   }
 
-  /** @param {import("./race.js").Race} race @param {string | null} track @param {string[]} selected @param {number} now */
+  /**
+   * @param {import("./race.js").Race} race @param {string | null} track @param {string[]} selected
+   * @param {number} now
+   */
   show(race, track, selected, now) {
     const cars = race.order(track);
     const about = race.tracks.get(track ?? "");
     const sectors = about?.best_sectors_s.length || SECTORS;
     const underWay = cars.map((car) => lastSectors(car.result, sectors));
-    const view = { selected, now, sectors, fieldBests: fieldBests(about?.best_sectors_s ?? [], underWay), fieldBest: about?.best_lap_s ?? null };
+    const view = {
+      selected,
+      now,
+      sectors,
+      fieldBests: fieldBests(about?.best_sectors_s ?? [], underWay),
+      fieldBest: about?.best_lap_s ?? null,
+    };
     this.#setColumns(sectors);
     this.table.style.setProperty("--cars", String(cars.length));
     setText(this.heading, (track ?? "").replaceAll("_", " "));
@@ -163,7 +189,9 @@ export class Tower {
     this.columns = found;
     this.rows.clear();
     this.body.replaceChildren();
-    const cells = found.map(({ name, label, title }) => make("th", { class: `c-${name}`, scope: "col", title, text: label }));
+    const cells = found.map(({ name, label, title }) =>
+      make("th", { class: `c-${name}`, scope: "col", title, text: label }),
+    );
     this.head.replaceChildren(make("tr", {}, ...cells));
   }
 
@@ -184,7 +212,8 @@ export class Tower {
         if (this.body.rows[index] !== row) this.body.insertBefore(row, this.body.rows[index] ?? null);
       });
     });
-    if (focused instanceof HTMLElement && document.activeElement !== focused && this.body.contains(focused)) focused.focus();
+    if (focused instanceof HTMLElement && document.activeElement !== focused && this.body.contains(focused))
+      focused.focus();
   }
 
   /** @param {Car} car */
@@ -202,7 +231,10 @@ export class Tower {
   /** @param {HTMLTableRowElement} row @param {Car} car @param {View} view */
   #fill(row, car, view) {
     const chosen = letter(view.selected, car.id);
-    setClass(row, [stateOf(car, view.now), car.gap?.position === 1 ? "leader" : "", chosen && `chosen-${chosen}`].join(" ").trim());
+    setClass(
+      row,
+      [stateOf(car, view.now), car.gap?.position === 1 ? "leader" : "", chosen && `chosen-${chosen}`].join(" ").trim(),
+    );
     setAttribute(row, "aria-selected", String(chosen !== ""));
     this.columns.forEach(({ name, cell }, index) => {
       const found = cell(car, view);

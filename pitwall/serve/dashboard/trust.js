@@ -21,7 +21,10 @@ export function drops(metrics) {
   return found.filter(([, , count]) => count > 0);
 }
 
-/** The connection in words. @param {string} state @param {number} seconds it is so @param {number} waits until the next try [s] */
+/**
+ * The connection in words.
+ * @param {string} state @param {number} seconds it is so @param {number} waits until the next try [s]
+ */
 export function connection(state, seconds, waits) {
   if (state === "open") return { text: "● Live", level: "good" };
   if (state === "connecting") return { text: "◌ Connecting", level: "warn" };
@@ -45,8 +48,14 @@ export class TrustBar {
   constructor(list) {
     this.cells = new Map();
     for (const [name, label] of Object.entries({
-      link: "Connection", rate: "Points/s", delay: "Delay", oldest: "Oldest value", quality: "Quality",
-      missed: "Missed", clients: "Clients", drops: "Dropped",
+      link: "Connection",
+      rate: "Points/s",
+      delay: "Delay",
+      oldest: "Oldest value",
+      quality: "Quality",
+      missed: "Missed",
+      clients: "Clients",
+      drops: "Dropped",
     })) {
       const value = make("dd");
       list.append(make("div", { class: `trust-${name}` }, make("dt", { text: label }), value));
@@ -57,17 +66,23 @@ export class TrustBar {
     this.cells.get("drops").append(make("details", {}, make("summary", {}, this.count), this.doors));
   }
 
-  /** @param {import("./feed.js").Feed} feed @param {import("./race.js").Race} race @param {number} now [ms of the page] */
+  /**
+   * @param {import("./feed.js").Feed} feed @param {import("./race.js").Race} race
+   * @param {number} now [ms of the page]
+   */
   show(feed, race, now) {
     const metrics = feed.health?.metrics;
-    const { delayMs } = feed;
+    const live = feed.state === "open";
+    const delayMs = live ? feed.delayMs : null;
+    // What is not live is not known: the last figures would be taken for those of now.
+    const current = (/** @type {string} */ text) => (live ? text : format.UNKNOWN);
     const link = connection(feed.state, (now - feed.since) / 1000, (feed.retryAt - now) / 1000);
     const reduced = feed.quality === "reduced";
     const missed = feed.client.counters;
     /** @type {Record<string, Item>} */
     const items = {
       link: { ...link, title: "The stream from the server" },
-      rate: { text: format.count(metrics?.messageRate), title: "Points that the server accepts in a second" },
+      rate: { text: current(format.count(metrics?.messageRate)), title: "Points that the server accepts in a second" },
       delay: {
         text: format.delay(delayMs),
         level: delayMs !== null && delayMs > LATE_MS ? "warn" : "",
@@ -78,7 +93,7 @@ export class TrustBar {
         title: "How long ago the car was heard that has been quiet for longest",
       },
       quality: {
-        text: reduced ? "▼ Reduced" : "Full",
+        text: current(reduced ? "▼ Reduced" : "Full"),
         level: reduced ? "warn" : "",
         title: "Reduced: this screen is too slow for the stream and gets less of it",
       },
@@ -87,7 +102,7 @@ export class TrustBar {
         level: missed.gaps > 0 ? "warn" : "",
         title: "Points that this page should have got and has not",
       },
-      clients: { text: format.count(metrics?.wsClients), title: "Screens and programs on the stream" },
+      clients: { text: current(format.count(metrics?.wsClients)), title: "Screens and programs on the stream" },
     };
     for (const [name, item] of Object.entries(items)) {
       const cell = this.cells.get(name);
@@ -103,7 +118,9 @@ export class TrustBar {
     const total = found.reduce((sum, [, , count]) => sum + count, 0);
     setText(this.count, known ? (total ? `▲ ${format.count(total)}` : "0") : format.UNKNOWN);
     setClass(this.count, total ? "warn" : "");
-    const lines = found.map(([door, reason, count]) => `${door}: ${format.count(count)} ${reason.replaceAll("_", " ")}`);
+    const lines = found.map(
+      ([door, reason, count]) => `${door}: ${format.count(count)} ${reason.replaceAll("_", " ")}`,
+    );
     fillList(this.doors, lines.length ? lines : ["Nothing was refused or dropped."], () => make("li"), setText);
   }
 }
