@@ -17,8 +17,8 @@ const KNOWN = new Map(
     Steering_Angle: ["Steering", "°", 1],
     accx_can: ["Longitudinal", "g", 2],
     accy_can: ["Lateral", "g", 2],
-    VBOX_Lat_Min: ["Latitude", "°", 5],
-    VBOX_Long_Minutes: ["Longitude", "°", 5],
+    VBOX_Lat_Min: ["Latitude", "°", 4],
+    VBOX_Long_Minutes: ["Longitude", "°", 4],
   }),
 );
 /** What the tower shows already, and what says where and when a point is from. */

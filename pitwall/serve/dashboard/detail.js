@@ -91,7 +91,7 @@ export class Detail {
 
   /** @param {Car[]} cars @param {string} units @param {number} now */
   #channels(cars, units, now) {
-    heads(this.channels, ["Channel", ...cars.map((_, index) => (cars.length > 1 ? "AB"[index] : "Value")), "Unit"]);
+    heads(this.channels, ["Channel", ...cars.map((_, index) => (cars.length > 1 ? "AB"[index] : "Now"))]);
     fillList(
       this.channels.tBodies[0],
       channels.shown(cars.map((car) => car.channels)),
@@ -102,7 +102,7 @@ export class Detail {
           text: car.channels.has(name) ? channels.text(name, car.channels.get(name), units) : format.UNKNOWN,
           class: (now - (car.channelAt.get(name) ?? -Infinity)) / 1000 < STALE_S ? "" : "stale",
         }));
-        cells(row, [{ text: label, head: true }, ...values, { text: unit, class: "unit" }]);
+        cells(row, [{ text: unit ? `${label} (${unit})` : label, head: true }, ...values]);
       },
     );
   }
@@ -144,7 +144,7 @@ function summary(car, now) {
   const { result } = car;
   const said = [`P${car.gap?.position ?? format.UNKNOWN}`, stateOf(car, now)];
   if (loss(result) !== null)
-    said.push(`losing ${format.signed(loss(result), 3)} s/lap (${format.range(result.lossInterval, 2)})`);
+    said.push(`loss ${format.signed(loss(result), 3)} s/lap (${format.range(result.lossInterval, 2)})`);
   if (format.known(result?.theoreticalBestSeconds))
     said.push(`theoretical best ${format.lapTime(result.theoreticalBestSeconds)}`);
   if (format.known(result?.forecast?.time)) said.push(`next lap ${format.lapTime(result.forecast.time)}`);

@@ -43,6 +43,7 @@ export class TrackMap {
     /** What the ground shows. @type {string | null} */
     this.track = null;
     this.kind = "";
+    this.told = false;
     this.drawnAt = this.groundAt = -Infinity;
     matchMedia("(prefers-color-scheme: light)").addEventListener("change", () => this.redraw());
     this.chart.top.addEventListener("click", (/** @type {MouseEvent} */ event) => {
@@ -113,8 +114,10 @@ export class TrackMap {
     const shape = this.#shape(track, race.tracks.get(track));
     if (shape.kind === "outline" && shape.kind !== this.kind) outlines.save(this.outlines);
     const old = now - this.groundAt > (shape.kind === "trail" ? LEARN_MS : GROUND_MS);
-    if (old || track !== this.track || shape.kind !== this.kind) {
+    const told = race.tracks.has(track);
+    if (old || track !== this.track || told !== this.told || shape.kind !== this.kind) {
       this.track = track;
+      this.told = told;
       this.kind = shape.kind;
       this.groundAt = now;
       this.chart.drawTrack(shape, race.tracks.get(track));
