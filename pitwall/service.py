@@ -158,7 +158,19 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
             waits["s3"] = sum(bucket.pending for bucket in buckets)
         return waits
 
-    health = Health(hub, broadcaster, aggregation, doors, udp_door, bool(demos), buckets, pending, lag.figures, running)
+    health = Health(
+        hub,
+        broadcaster,
+        aggregation,
+        doors,
+        udp_door,
+        bool(demos),
+        buckets,
+        pending,
+        lag.figures,
+        running,
+        settings["UDP_PORT"],
+    )
 
     def held() -> dict[str, int]:
         waits = {"udp": by_udp.decoder.joiner.held(), "http": ingest.held()}

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Struct, UnsetType
 
-from pitwall.contract.terms import Chassis, Count, Moment, Seq, Track, among, told
+from pitwall.contract.terms import Chassis, Count, Moment, Pair, Seq, Track, among, told
 from pitwall.race.forecast import BASELINES, COMBINATION, METHODS
 from pitwall.race.lap import MARKS, MINI_SECTORS
 from pitwall.race.score import PUBLISHED
@@ -63,6 +63,8 @@ class TrackSummary(Struct):
     track: Track
     length_m: Annotated[float | None, told("of the lap; learnt where it is not in the track file", "m", 0)]
     configured: Annotated[bool, told("whether the length is that of the track file")]
+    sector_ends_m: Annotated[list[float], told("where each sector ends, the line last; none without a track file", "m")]
+    finish_line: Annotated[Pair | None, told("where the line is, latitude and longitude", "deg")]
     cars: Count
     best_lap_s: Annotated[float | None, told("the fastest clean lap", "s", 0)]
     best_chassis: Annotated[str | None, told("whose it is")]

@@ -189,6 +189,7 @@ class HealthAnswer(Struct):
     ok: bool
     now: Moment
     demo: Annotated[bool, told("whether the points are a demo's")]
+    udpPort: Annotated[int | None, told("where datagrams are awaited", "", 1, 65535)]
     metrics: Metrics
 
 

@@ -138,11 +138,14 @@ class RaceBook:
                 key=lambda car: (car.best_s, car.chassis),
                 default=None,
             )
+            known = self._tracks.get(name)
             found.append(
                 {
                     "track": name,
                     "length_m": race.length_m,
                     "configured": race.configured_m is not None,
+                    "sector_ends_m": [] if known is None else list(known.boundaries_m()),
+                    "finish_line": None if known is None else known.finish_line,
                     "cars": len(race.cars),
                     "best_lap_s": race.best_s,
                     "best_chassis": None if best is None else best.chassis,

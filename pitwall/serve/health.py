@@ -45,6 +45,7 @@ class Health:
         pending: rows by door that are not in a point yet.
         lag: how late the reactor is [ms].
         running: whether the server runs; not any more once it has been told to end.
+        udp_port: where datagrams are awaited.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Health:
         pending: Callable[[], dict[str, int]] = dict,
         lag: Callable[[], dict[str, float]] = dict,
         running: Callable[[], bool] = lambda: True,
+        udp_port: int | None = None,
     ) -> None:
         self._hub = hub
         self._broadcaster = broadcaster
@@ -70,6 +72,7 @@ class Health:
         self._pending = pending
         self._lag = lag
         self._running = running
+        self._udp_port = udp_port
         self.rate = RateMeter()
 
     def sample(self, now: float) -> None:
@@ -115,7 +118,8 @@ class Health:
         }
         for bucket in self._buckets:
             metrics["s3"] = bucket.figures()
-        return well, {"ok": well, "now": iso_utc(now), "demo": self._demo, "metrics": metrics}
+        about = {"ok": well, "now": iso_utc(now), "demo": self._demo, "udpPort": self._udp_port}
+        return well, {**about, "metrics": metrics}
 
 
 def rows_by_door(rows: Mapping[str, Mapping[str, int]], pending: Mapping[str, int]) -> dict[str, dict[str, int]]:

@@ -36,6 +36,7 @@ from pitwall.contract.update import GapsAnswer
 from pitwall.keys.key import INGEST as TO_INGEST
 from pitwall.keys.key import READ
 from pitwall.serve import tables
+from pitwall.serve.page import CSS, HTML, JAVASCRIPT, SVG
 
 VERSION: Final = "3.1.0"
 JSON: Final = "application/json"
@@ -54,6 +55,7 @@ MOST_RECENT: Final = 5000
 COUNT: Final = Parameter("count", f"the newest so many, at most {MOST_RECENT}", most=MOST_RECENT)
 INSIGHT_ID: Final = Parameter("insight_id", "the id of an insight")
 CLIENT_FILE: Final = Parameter("name", "a file of the browser client", tuple(CLIENT_FILES))
+DASHBOARD_FILE: Final = Parameter("asset", "a file of the dashboard")
 
 #: The answers that every resource may give; a body over MAX_BODY is refused wherever it is sent.
 _ALWAYS: Final = {
@@ -116,7 +118,7 @@ _EXAMPLES: Final[Mapping[str, Any]] = {
 
 #: By the name of Klein's endpoint.
 OPERATIONS: Final[Mapping[str, Operation]] = {
-    "index": Operation({200: {JSON: IndexAnswer}}, scope=None),
+    "index": Operation({200: {JSON: IndexAnswer, HTML: _TEXT}}, scope=None),
     "health": Operation({200: {JSON: HealthAnswer}, 503: {JSON: HealthAnswer}}),
     "live": Operation({200: {JSON: LiveAnswer}}, scope=None),
     "ready": Operation({200: {JSON: ReadyAnswer}, 503: {JSON: ReadyAnswer}}, scope=None),
@@ -155,6 +157,11 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "client": Operation(
         {200: {"text/javascript": _TEXT, "text/plain": _TEXT}, 404: {JSON: ErrorAnswer}},
         path=(CLIENT_FILE,),
+        scope=None,
+    ),
+    "dashboard": Operation(
+        {200: {JAVASCRIPT: _TEXT, CSS: _TEXT, SVG: _TEXT}, 404: {JSON: ErrorAnswer}},
+        path=(DASHBOARD_FILE,),
         scope=None,
     ),
     "openapi": Operation({200: {JSON: _OBJECT}}),

@@ -1,8 +1,8 @@
 """
 The REST resources, by Klein, and the root that the WebSocket hangs on too.
 
-Every answer is JSON, but for the browser client, and tables are CSV too where that is
-asked for; an error is ``{"ok": false, "error": "…"}`` with the status that says whose
+Every answer is JSON, but for the dashboard and the browser client, and tables are CSV
+too where that is asked for; an error is ``{"ok": false, "error": "…"}`` with the status that says whose
 fault it is. Nothing a client sends makes a 5xx.
 """
 
@@ -31,6 +31,7 @@ from pitwall.serve import openapi, tables
 from pitwall.serve.auth import DeniedError, Gate, deny
 from pitwall.serve.openapi import CLIENT_FILES, COUNT, OPERATIONS
 from pitwall.serve.origins import OriginPolicy
+from pitwall.serve.page import Page, file, names, wants_page
 from pitwall.serve.request import error_body
 from pitwall.serve.tables import Answer, Asked, Formats, NoRace, RaceTables, TableError
 from pitwall.serve.tickets import TICKET_S
@@ -101,6 +102,7 @@ class RestAPI:
         self._health = health
         self._ingest = ingest
         self._origins = origins
+        self._page = Page(ws_path, gate.locked)
 
     def prepare(self, request: Any) -> None:
         """The headers that every answer has."""
@@ -119,7 +121,10 @@ class RestAPI:
 
     @app.route("/", methods=["GET"])
     def index(self, request: Any) -> bytes:
-        """What this server is and where to look."""
+        """What this server is and where to look; the dashboard for whoever likes HTML better than JSON."""
+        self._vary_by_accept(request)
+        if wants_page(_accept(request)):
+            return self._page.answer(request)
         paths = ["/api/health", "/api/live", "/api/ready", "/api/recent/100", "/api/cars", "/api/ingest", "/api/ticket"]
         paths += ["/api/laps", "/api/gaps", "/api/insights", "/api/score", "/api/ledger"]
         paths += ["/api/openapi.json", "/api/asyncapi.json"]
@@ -217,16 +222,18 @@ class RestAPI:
 
     def _table(self, request: Any, answer: Callable[[Asked], Formats]) -> bytes:
         """An answer in the form that is asked for."""
-        vary = [*request.responseHeaders.getRawHeaders(b"vary", []), b"Accept"]
-        request.setHeader(b"vary", b", ".join(vary))
-        accept = b",".join(request.requestHeaders.getRawHeaders(b"accept", []))
+        self._vary_by_accept(request)
         try:
-            found: Answer = tables.render(Asked(request.args, accept.decode("latin-1")), answer)
+            found: Answer = tables.render(Asked(request.args, _accept(request)), answer)
         except TableError as error:
             request.setResponseCode(error.status)
             return error_body(str(error))
         request.setHeader(b"content-type", found.content_type)
         return found.body
+
+    def _vary_by_accept(self, request: Any) -> None:
+        vary = [*request.responseHeaders.getRawHeaders(b"vary", []), b"Accept"]
+        request.setHeader(b"vary", b", ".join(vary))
 
     @app.route("/api/ingest", methods=["POST"])
     def ingest(self, request: Any) -> Any:
@@ -245,6 +252,13 @@ class RestAPI:
             raise NotFound
         request.setHeader(b"content-type", CLIENT_FILES[name])
         return _client_file(name)
+
+    @app.route("/dashboard/<asset>", methods=["GET"])
+    def dashboard(self, request: Any, asset: str) -> bytes:
+        """A module, a style sheet or an image of the dashboard, which is at `/`."""
+        if asset not in names():
+            raise NotFound
+        return file(asset).answer(request)
 
     @app.handle_errors(DeniedError)
     def denied(self, request: Any, failure: Any) -> bytes:
@@ -314,7 +328,7 @@ class Root(Resource):
         self._websocket = websocket
 
     def render(self, request: Any) -> Any:
-        """Answer a request; never with HTML."""
+        """Answer a request."""
         self._api.prepare(request)
         if not _METHOD.fullmatch(request.method):
             request.setResponseCode(400)
@@ -432,6 +446,10 @@ def _routable(request: Any) -> bool:
     except UnicodeDecodeError:
         return False
     return bool(request.path.startswith(b"/"))
+
+
+def _accept(request: Any) -> str:
+    return b",".join(request.requestHeaders.getRawHeaders(b"accept", [])).decode("latin-1")
 
 
 def _text(header: bytes | None) -> str | None:

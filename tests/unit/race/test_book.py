@@ -124,6 +124,7 @@ class TablesTests(SynchronousTestCase):
             self.assertLessEqual(summary["theoretical_best_s"], summary["best_lap_s"])
         (track,) = book.tracks()
         self.assertEqual((track["track"], track["length_m"], track["configured"]), (SHORTWAY_NAME, 1200.0, True))
+        self.assertEqual((track["sector_ends_m"][-1], track["finish_line"]), (1200.0, None))
         self.assertEqual(track["best_lap_s"], min(row["lap_time_s"] for row in book.laps() if row["kind"] == "clean"))
         self.assertEqual(book.score()["tracks"].keys(), {SHORTWAY_NAME})
 

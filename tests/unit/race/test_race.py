@@ -167,6 +167,7 @@ class SimulatedRaceTests(SynchronousTestCase):
         found = analysis([made.rows], made.numbers, SHORTWAY, configured=False)
         (track,) = found.book.tracks()
         self.assertFalse(track["configured"])
+        self.assertEqual((track["sector_ends_m"], track["finish_line"]), ([], None))
         self.assertApproximates(track["length_m"], 1200.0, 0.5)
 
     def test_laps_of_all(self) -> None:

@@ -50,6 +50,8 @@ class ARace:
                     "track": name,
                     "length_m": 3674.7,
                     "configured": True,
+                    "sector_ends_m": [1029.0, 2609.4, 3674.7],
+                    "finish_line": [33.5326722, -86.6196083],
                     "cars": len(self.cars(None, name)),
                     "best_lap_s": None if best is None else best["best_lap_s"],
                     "best_chassis": None if best is None else best["chassis"],

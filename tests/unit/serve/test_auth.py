@@ -19,7 +19,7 @@ from tests.unit.keys.test_key import a_key
 
 TOKENS = {scope: b"pw_" + scope.encode() for scope in (INGEST, READ, ADMIN)}
 #: What everyone may have, keys or not: what has nothing of the race in it, and what probes look at.
-FOR_EVERYONE = {"index", "client", "live", "ready"}
+FOR_EVERYONE = {"index", "client", "dashboard", "live", "ready"}
 
 
 class Held:
@@ -75,7 +75,7 @@ class RestTests(GateCase):
 
     def test_every_route(self) -> None:
         """Every route wants a key but those for everyone, and takes the keys of its scope and of admin alone."""
-        values = {"count": "1", "insight_id": "i1", "name": next(iter(CLIENT_FILES))}
+        values = {"count": "1", "insight_id": "i1", "name": next(iter(CLIENT_FILES)), "asset": "main.js"}
         seen = set()
         for rule in RestAPI.app.url_map.iter_rules():
             built = rule.build(values, append_unknown=False)

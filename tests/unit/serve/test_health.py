@@ -54,13 +54,15 @@ class HealthTests(SynchronousTestCase):
             self.udp,
             demo=False,
             running=lambda: self.running,
+            udp_port=20777,
         )
 
     def test_names(self) -> None:
         """The answer has the fields that the front end reads, and the new ones."""
         well, answer = self.health.answer(1_757_184_100.0)
         self.assertTrue(well)
-        self.assertEqual(set(answer), {"ok", "now", "demo", "metrics"})
+        self.assertEqual(set(answer), {"ok", "now", "demo", "udpPort", "metrics"})
+        self.assertEqual(answer["udpPort"], 20777)
         self.assertEqual((answer["ok"], answer["now"], answer["demo"]), (True, "2025-09-06T18:41:40.000Z", False))
         contract = {
             "messagesReceived",

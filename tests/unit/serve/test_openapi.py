@@ -16,7 +16,7 @@ from pitwall.contract.point import Point as ToldPoint
 from pitwall.ingest import http
 from pitwall.model.channels import CHANNELS
 from pitwall.model.point import Point
-from pitwall.serve import openapi, tables
+from pitwall.serve import openapi, page, tables
 from pitwall.serve.openapi import CLIENT_FILES, OPERATIONS
 from pitwall.serve.rest import RestAPI
 from pitwall.serve.tables import Asked
@@ -224,6 +224,7 @@ class AnswerTests(OpenAPICase):
         lines = {"Content-Type": "application/x-ndjson"}
         seen = {
             self.check(200, "GET", "/"),
+            self.check(200, "GET", "/", None, {"Accept": "text/html"}),
             self.check(200, "GET", "/api/ledger"),
             self.check(200, "GET", "/api/live"),
             self.check(200, "GET", "/api/ready"),
@@ -261,6 +262,8 @@ class AnswerTests(OpenAPICase):
             self.check(415, "POST", post, A_POINT, {"Content-Type": "image/png"}),
             *(self.check(200, "GET", f"/client/{name}") for name in CLIENT_FILES),
             self.check(404, "GET", "/client/other.js"),
+            *(self.check(200, "GET", f"/dashboard/{name}") for name in page.names()),
+            self.check(404, "GET", "/dashboard/other.js"),
             self.check(200, "POST", "/api/ticket"),
             self.check(200, "GET", "/api/openapi.json"),
             self.check(200, "GET", "/api/asyncapi.json"),

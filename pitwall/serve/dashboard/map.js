@@ -1,0 +1,194 @@
+// @ts-check
+/** The track map: learns from the messages where the track is, and has the cars move between them. */
+
+import { stateOf } from "./carstate.js";
+import { Chart } from "./chart.js";
+import { make, setText } from "./dom.js";
+import { still } from "./flip.js";
+import { known, shortName } from "./format.js";
+import { AlongLap, Anywhere } from "./motion.js";
+import { metres, Outline, Strip, Trail } from "./outline.js";
+import * as outlines from "./outlines.js";
+import { letter } from "./selection.js";
+
+/** From one drawing to the next at least [ms]; with motion unwanted. */
+const FRAME_MS = 30;
+const STILL_MS = 500;
+/** The track is drawn anew as it is learnt, and in any case [ms]. */
+const LEARN_MS = 1000;
+const GROUND_MS = 10000;
+const STRIP = new Strip();
+/** So many cars and tracks are remembered; those known first are forgotten first. */
+const MOST_CARS = 512;
+const MOST_TRACKS = 16;
+/** A car is chosen by a click so near to it [px]. */
+const NEAR_PX = 18;
+
+/** @typedef {import("./race.js").Car} Car */
+
+export class TrackMap {
+  /** @param {HTMLElement} section @param {(id: string) => void} choose */
+  constructor(section, choose) {
+    this.about = make("span", { class: "about" });
+    this.chart = new Chart(() => this.redraw());
+    section.append(make("header", {}, make("h2", { text: "Track" }), this.about), this.chart.frame);
+    /** @type {Map<string, Outline>} */
+    this.outlines = outlines.load();
+    /** @type {Map<string, Trail>} */
+    this.trails = new Map();
+    /** @type {Map<string, {along: AlongLap, anywhere: Anywhere, kind: "" | "along" | "anywhere"}>} */
+    this.motions = new Map();
+    /** @type {import("./chart.js").Dot[]} */
+    this.drawn = [];
+    /** What the ground shows. @type {string | null} */
+    this.track = null;
+    this.kind = "";
+    this.told = false;
+    this.drawnAt = this.groundAt = -Infinity;
+    matchMedia("(prefers-color-scheme: light)").addEventListener("change", () => this.redraw());
+    this.chart.top.addEventListener("click", (/** @type {MouseEvent} */ event) => {
+      const near = this.drawn
+        .map(({ id, x, y }) => ({ id, away: Math.hypot(x - event.offsetX, y - event.offsetY) }))
+        .sort((one, other) => one.away - other.away)[0];
+      if (near?.away < NEAR_PX) choose(near.id);
+    });
+  }
+
+  /** Draw the track anew: the colours are others, or the track. */
+  redraw() {
+    this.groundAt = -Infinity;
+  }
+
+  /** Forget where cars were. */
+  clear() {
+    this.motions.clear();
+    this.redraw();
+  }
+
+  /**
+   * Learn from a message where the cars are.
+   * @param {import("./race.js").Race} race @param {any[]} points @param {number} now
+   */
+  tell(race, points, now) {
+    for (const point of points) {
+      const car = race.car(point);
+      const { lapdist_m: distance, VBOX_Lat_Min: latitude, VBOX_Long_Minutes: longitude, speed_kmh: kmh } = point;
+      const length = race.tracks.get(point.track)?.length_m;
+      const motion = this.motions.get(car.id) ?? { along: new AlongLap(), anywhere: new Anywhere(), kind: "" };
+      remember(this.motions, car.id, motion, MOST_CARS);
+      const placed = known(latitude) && known(longitude);
+      if (known(distance) && known(length)) {
+        const share = distance / length;
+        if (placed) this.#outline(point.track).learn(latitude, longitude, share);
+        motion.along.tell(share, known(kmh) ? kmh / 3600 / length : 0, now);
+        motion.kind = "along";
+      } else if (placed) {
+        motion.anywhere.tell(this.#trail(point.track).learn(latitude, longitude));
+        motion.kind = "anywhere";
+      }
+    }
+  }
+
+  /** @param {string} track */
+  #outline(track) {
+    const found = this.outlines.get(track) ?? new Outline();
+    remember(this.outlines, track, found, MOST_TRACKS);
+    return found;
+  }
+
+  /** @param {string} track */
+  #trail(track) {
+    const found = this.trails.get(track) ?? new Trail();
+    remember(this.trails, track, found, MOST_TRACKS);
+    return found;
+  }
+
+  /**
+   * Draw, unless it is too soon.
+   * @param {import("./race.js").Race} race @param {string | null} track @param {string[]} selected @param {number} now
+   */
+  draw(race, track, selected, now) {
+    const smooth = !still();
+    if (now - this.drawnAt < (smooth ? FRAME_MS : STILL_MS) || !this.chart.visible || track === null) return;
+    this.drawnAt = now;
+    const shape = this.#shape(track, race.tracks.get(track));
+    if (shape.kind === "outline" && shape.kind !== this.kind) outlines.save(this.outlines);
+    const old = now - this.groundAt > (shape.kind === "trail" ? LEARN_MS : GROUND_MS);
+    const told = race.tracks.has(track);
+    if (old || track !== this.track || told !== this.told || shape.kind !== this.kind) {
+      this.track = track;
+      this.told = told;
+      this.kind = shape.kind;
+      this.groundAt = now;
+      this.chart.drawTrack(shape, race.tracks.get(track));
+    }
+    setText(this.about, shape.said);
+    this.drawn = this.#dots(race.order(track), shape, selected, now, smooth);
+    this.chart.drawCars(this.drawn);
+  }
+
+  /**
+   * The best that is known of a track: its outline, or dots, or a strip.
+   * @param {string} track @param {any} about
+   * @returns {import("./chart.js").Shape & {kind: string, said: string}}
+   */
+  #shape(track, about) {
+    const [outline, trail] = [this.outlines.get(track), this.trails.get(track)];
+    const shape = { dots: [], line: null };
+    if (outline?.ready) return { ...shape, kind: "outline", at: (share) => outline.at(share), said: "from GPS" };
+    if (outline === undefined && trail?.origin) {
+      const line = about?.finish_line ? metres(trail.origin, about.finish_line[0], about.finish_line[1]) : null;
+      return { kind: "trail", at: null, dots: trail.dots, line, said: "positions from GPS" };
+    }
+    const said =
+      outline === undefined ? "by lap distance" : `learning the outline, ${Math.floor(outline.share * 100)} %`;
+    return { ...shape, kind: "strip", at: STRIP.at, said };
+  }
+
+  /**
+   * The cars as they are to be drawn, the most wanted last.
+   * @param {Car[]} cars @param {any} shape @param {string[]} selected @param {number} now @param {boolean} smooth
+   */
+  #dots(cars, shape, selected, now, smooth) {
+    const names = cars.map((car) => car.chassis);
+    const dots = [];
+    for (const car of [...cars].reverse()) {
+      const place = this.#place(car, shape, now, smooth);
+      if (place === null) continue;
+      const [x, y] = this.chart.fit(place);
+      const [chosen, position] = [letter(selected, car.id), car.gap?.position];
+      const rank = chosen ? 2 : position === 1 ? 1 : 0;
+      const text = [chosen, rank && position ? `P${position}` : "", shortName(car.chassis, names)]
+        .filter(Boolean)
+        .join(" ");
+      dots.push({ id: car.id, x, y, rank, chosen, silent: stateOf(car, now) === "silent", text });
+    }
+    return dots.sort((one, other) => one.rank - other.rank);
+  }
+
+  /**
+   * Where a car is, in the track's own metres; null where nobody knows.
+   * @param {Car} car @param {any} shape @param {number} now @param {boolean} smooth @returns {number[] | null}
+   */
+  #place(car, shape, now, smooth) {
+    const motion = this.motions.get(car.id);
+    if (motion === undefined || motion.kind === "") return null;
+    if (motion.kind === "along") {
+      if (shape.at === null) return null;
+      const share = motion.along.draw(now, smooth);
+      return Number.isNaN(share) ? null : shape.at(share);
+    }
+    const place = motion.anywhere.draw(now, smooth);
+    if (shape.kind === "trail") return place;
+    const [trail, outline] = [this.trails.get(car.track), this.outlines.get(car.track)];
+    if (shape.kind !== "outline" || !trail?.origin || !outline?.origin) return null;
+    const moved = metres(outline.origin, trail.origin[0], trail.origin[1]);
+    return [place[0] + moved[0], place[1] + moved[1]];
+  }
+}
+
+/** @param {Map<string, any>} map @param {string} name @param {any} value @param {number} most */
+function remember(map, name, value, most) {
+  map.set(name, value);
+  if (map.size > most) map.delete(map.keys().next().value ?? "");
+}

@@ -1,0 +1,171 @@
+// @ts-check
+/** What the page knows of the race: kept from the messages and answers of the server, nothing drawn here. */
+
+import { known } from "./format.js";
+import { Standing } from "./standing.js";
+
+/** Laps kept of a car. */
+const MOST_LAPS = 200;
+
+/** @param {{track: string, chassis: string}} about */
+export const idOf = ({ track, chassis }) => `${track}\n${chassis}`;
+
+/** A car, and all that is known of it. */
+export class Car {
+  /** @param {string} track @param {string} chassis */
+  constructor(track, chassis) {
+    this.id = idOf({ track, chassis });
+    this.track = track;
+    this.chassis = chassis;
+    /** The newest value of each channel. @type {Map<string, any>} */
+    this.channels = new Map();
+    /** When each of them came [ms of the page]. @type {Map<string, number>} */
+    this.channelAt = new Map();
+    /** When the car was heard last [ms of the page]. */
+    this.heardAt = -Infinity;
+    /** Its last result and its last gap, as the server tells them. @type {any} */
+    this.result = null;
+    /** @type {any} */
+    this.gap = null;
+    /** @type {any} */
+    this.summary = null;
+    /** By number. @type {Map<number, any>} */
+    this.laps = new Map();
+    /** The fastest of each sector in clean laps [s]. @type {(number | null)[]} */
+    this.bestSectors = [];
+    /** The greatest speed since it crossed the line [km/h]. */
+    this.topKmh = 0;
+  }
+
+  /** The last lap that ended, its number, time and kind. @returns {any} */
+  get lastLap() {
+    return this.result?.lastLap ?? null;
+  }
+}
+
+export class Race {
+  constructor() {
+    /** @type {Map<string, Car>} */
+    this.cars = new Map();
+    /** As /api/laps tells them. @type {Map<string, any>} */
+    this.tracks = new Map();
+    this.standing = new Standing();
+    /** Whether a lap has ended, or was corrected, since the laps were asked for. */
+    this.lapsWanted = true;
+    /** Whether all laps are wanted, not just the newest. */
+    this.allLapsWanted = true;
+  }
+
+  /** Forget everything: the server has started anew. */
+  clear() {
+    this.cars.clear();
+    this.tracks.clear();
+    this.standing.clear();
+    this.lapsWanted = this.allLapsWanted = true;
+  }
+
+  /** @param {{track: string, chassis: string}} about @returns {Car} */
+  car(about) {
+    const id = idOf(about);
+    const found = this.cars.get(id) ?? new Car(about.track, about.chassis);
+    this.cars.set(id, found);
+    return found;
+  }
+
+  /**
+   * The points of a message.
+   * @param {any} message @param {number} now [ms of the page] @param {boolean} [old] not just sent
+   */
+  telemetry(message, now, old = false) {
+    const at = old ? -Infinity : now;
+    message.data.forEach((/** @type {any} */ point, /** @type {number} */ index) => {
+      const car = this.car(point);
+      if (!old) car.heardAt = now;
+      // What only the points between have told is in the ranges alone.
+      for (const [name, [, greatest]] of Object.entries(message.ranges?.[index] ?? {})) {
+        if (!(name in point)) this.#value(car, name, greatest, at);
+      }
+      for (const [name, value] of Object.entries(point)) this.#value(car, name, value, at);
+      if (known(point.speed_kmh)) {
+        car.topKmh = Math.max(car.topKmh, message.ranges?.[index]?.speed_kmh?.[1] ?? 0, point.speed_kmh);
+      }
+    });
+  }
+
+  /** @param {Car} car @param {string} name @param {any} value @param {number} at */
+  #value(car, name, value, at) {
+    car.channels.set(name, value);
+    car.channelAt.set(name, at);
+  }
+
+  /** An insight_update. @param {any} message */
+  update(message) {
+    for (const result of message.data) {
+      const car = this.car(result);
+      if (result.lastLap?.lap !== car.lastLap?.lap) {
+        this.lapsWanted = true;
+        car.topKmh = 0;
+      }
+      car.result = result;
+    }
+    this.gaps(message.gaps);
+    for (const insight of message.insights) this.standing.add(insight);
+    if (message.meta?.corrections?.length) this.lapsWanted = this.allLapsWanted = true;
+  }
+
+  /** @param {any[]} gaps */
+  gaps(gaps) {
+    for (const gap of gaps) this.car(gap).gap = gap;
+  }
+
+  /** The answer of /api/laps. @param {any} answer */
+  laps(answer) {
+    this.tracks = new Map(answer.tracks.map((/** @type {any} */ track) => [track.track, track]));
+    for (const summary of answer.cars) this.car(summary).summary = summary;
+    for (const { mini_times_s: _, ...lap } of answer.laps) {
+      const { laps } = this.car(lap);
+      laps.set(lap.lap, lap);
+      if (laps.size > MOST_LAPS) laps.delete(Math.min(...laps.keys()));
+    }
+    for (const car of this.cars.values()) car.bestSectors = fastest([...car.laps.values()]);
+  }
+
+  /**
+   * The answer of /api/cars: those it does not have are gone.
+   * @param {any[]} cars @param {number} now [ms of the page]
+   */
+  known(cars, now) {
+    const ids = new Set(cars.map(idOf));
+    for (const id of this.cars.keys()) if (!ids.has(id)) this.cars.delete(id);
+    for (const about of cars) {
+      const car = this.car(about);
+      car.heardAt = Math.max(car.heardAt, now - about.silent_s * 1000);
+    }
+  }
+
+  /** The tracks with cars on them. @returns {string[]} */
+  trackNames() {
+    return [...new Set([...this.cars.values()].map((car) => car.track))].sort();
+  }
+
+  /** The cars of a track in the order of the race; those without a place come last. @param {string | null} track */
+  order(track) {
+    const place = (/** @type {Car} */ car) => car.gap?.position ?? Infinity;
+    const cars = [...this.cars.values()].filter((car) => car.track === track);
+    return cars.sort((one, other) => place(one) - place(other) || (one.chassis < other.chassis ? -1 : 1));
+  }
+}
+
+/** The fastest of each sector in clean laps [s]. @param {any[]} laps @returns {(number | null)[]} */
+export function fastest(laps) {
+  /** @type {(number | null)[]} */
+  const best = [];
+  for (const lap of laps) {
+    if (lap.kind !== "clean") continue;
+    lap.sector_times_s.forEach((/** @type {number | null} */ time, /** @type {number} */ sector) => {
+      const before = best[sector] ?? null;
+      best[sector] = time === null || (before !== null && before <= time) ? before : time;
+    });
+  }
+  return best;
+}

@@ -1,0 +1,106 @@
+"""
+The dashboard: a page, and the modules and style sheets it loads, as files of the package.
+
+The page has nothing of the race in it, so it is for everyone; what it shows it asks for
+as any client does. It loads nothing from elsewhere, and its policy would not let it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from hashlib import sha256
+from html import escape
+from importlib.resources import files
+from typing import Any, Final, NamedTuple
+
+from twisted.web.http import CACHED
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
+
+#: The page itself; every other file is under ``/dashboard/``.
+INDEX: Final = "index.html"
+HTML: Final = "text/html"
+JAVASCRIPT: Final = "text/javascript"
+CSS: Final = "text/css"
+SVG: Final = "image/svg+xml"
+#: By the end of a file's name.
+_TYPES: Final[Mapping[str, str]] = {"html": HTML, "js": JAVASCRIPT, "css": CSS, "svg": SVG}
+_HEADERS: Final[Mapping[bytes, bytes]] = {
+    b"content-security-policy": b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
+    b" connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    b"referrer-policy": b"no-referrer",
+    b"x-frame-options": b"DENY",
+    b"cross-origin-opener-policy": b"same-origin",
+}
+
+
+class File(NamedTuple):
+    """A file, its type, and what tells this version of it from others."""
+
+    content: bytes
+    content_type: bytes
+    etag: bytes
+
+    @classmethod
+    def of(cls, content: bytes, content_type: str) -> File:
+        """A file of that content."""
+        return cls(
+            content, f"{content_type}; charset=utf-8".encode(), b'"%s"' % sha256(content).hexdigest()[:20].encode()
+        )
+
+    def answer(self, request: Any) -> bytes:
+        """The file, unless the browser has it already; it is to ask each time, for a server may be a newer one."""
+        request.setHeader(b"content-type", self.content_type)
+        request.setHeader(b"cache-control", b"no-cache")
+        return b"" if request.setETag(self.etag) is CACHED else self.content
+
+
+class Page:
+    """
+    The page as this server gives it.
+
+    Args:
+        ws_path: where the WebSocket is.
+        locked: whether keys are needed.
+    """
+
+    def __init__(self, ws_path: str, locked: bool) -> None:
+        self._said = {"{{websocket}}": ws_path, "{{keys}}": "needed" if locked else "none"}
+        self._file: File | None = None
+
+    def answer(self, request: Any) -> bytes:
+        """The page."""
+        if self._file is None:
+            text = _read(INDEX).decode()
+            for mark, value in self._said.items():
+                text = text.replace(mark, escape(value))
+            self._file = File.of(text.encode(), HTML)
+        for name, said in _HEADERS.items():
+            request.setHeader(name, said)
+        return self._file.answer(request)
+
+
+def wants_page(accept: str) -> bool:
+    """Whether whoever says that header Accept likes HTML better than JSON, as a browser does that opens an address."""
+    if HTML not in accept.lower():
+        return False
+    liked = parse_accept_header(accept, MIMEAccept)
+    return liked.quality(HTML) > liked.quality("application/json")
+
+
+@cache
+def names() -> frozenset[str]:
+    """The files that the page loads."""
+    found = (entry.name for entry in files("pitwall.serve").joinpath("dashboard").iterdir())
+    return frozenset(name for name in found if name != INDEX and name.rpartition(".")[2] in _TYPES)
+
+
+@cache
+def file(name: str) -> File:
+    """One of these files."""
+    return File.of(_read(name), _TYPES[name.rpartition(".")[2]])
+
+
+def _read(name: str) -> bytes:
+    return files("pitwall.serve").joinpath("dashboard", name).read_bytes()

@@ -1,0 +1,287 @@
+"""The dashboard in a real browser, before a real server."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.end_to_end.harness import Server, running, wait_for
+from tests.end_to_end.test_keys import KeyedServer
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+ROWS = "#tower tbody tr"
+CARS = 20
+#: Of the browser's main thread, on a machine that does other things too.
+BUSY_SHARE = 0.4
+#: The order that the page shows, and the one that the server tells at that moment.
+ORDERS = """
+async () => {
+    const { gaps } = await (await fetch("/api/gaps")).json();
+    const rows = [...document.querySelectorAll("#tower tbody tr")];
+    return [rows.map((row) => row.querySelector(".c-car .value").textContent), gaps.map((gap) => gap.chassis)];
+}
+"""
+#: Names that are markup, as a logger might send them.
+MARKUP = {"chassis": "<img src=x onerror=hacked=1>", "track": "<b>barber</b>"}
+
+
+class Viewer:
+    """
+    A page of the dashboard, and what it did besides showing it.
+
+    Attributes:
+        page: Playwright's.
+        console: what it wrote, and errors that nobody caught.
+        hosts: those it asked for anything.
+    """
+
+    def __init__(self, page: Any, server: Server) -> None:
+        self.page = page
+        self.console: list[str] = []
+        self.hosts: set[str] = set()
+        page.on("console", lambda message: self.console.append(message.text))
+        page.on("pageerror", lambda error: self.console.append(str(error)))
+        page.on("request", lambda request: self.hosts.add(urlsplit(request.url).netloc))
+        page.on("websocket", lambda socket: self.hosts.add(urlsplit(socket.url).netloc))
+        page.goto(f"http://127.0.0.1:{server.port}/")
+
+    def wait_rows(self, count: int = CARS) -> None:
+        """Wait until so many cars are shown."""
+        self.page.wait_for_function(
+            "([rows, count]) => document.querySelectorAll(rows).length === count", arg=[ROWS, count]
+        )
+
+    def text(self, selector: str) -> str:
+        """What stands there."""
+        return str(self.page.locator(selector).inner_text())
+
+    def wait_text(self, selector: str, text: str, within_s: float = 20.0) -> None:
+        """Wait until a text stands there."""
+        wait_for(f"{text!r} in {selector}", lambda: text in self.text(selector), within_s)
+
+    def overflow_px(self) -> int:
+        """How much wider the page is than the window."""
+        return int(self.page.evaluate("() => document.documentElement.scrollWidth - innerWidth"))
+
+
+class DashboardCase(SynchronousTestCase):
+    """Debian's Chromium, driven by Playwright."""
+
+    if CHROMIUM is None:
+        skip = "needs chromium"
+
+    @contextmanager
+    def viewer(self, server: Server, width: int = 1440, height: int = 900, **options: Any) -> Iterator[Viewer]:
+        """The dashboard of a server in a window of that size."""
+        from playwright.sync_api import sync_playwright
+
+        with sync_playwright() as playwright:
+            arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+            try:
+                yield Viewer(browser.new_page(viewport={"width": width, "height": height}, **options), server)
+            finally:
+                browser.close()
+
+
+class RaceTests(DashboardCase):
+    """The demo race on a screen."""
+
+    def test_watched(self) -> None:
+        """The order is that of the server, nothing is asked of another host, the console stays empty."""
+        with running("--demo") as server, self.viewer(server) as viewer:
+            viewer.wait_rows()
+            for _ in range(8):
+                wait_for("the server's order", lambda: len(set(map(tuple, viewer.page.evaluate(ORDERS)))) == 1, 5)
+                time.sleep(0.5)
+            self.assertEqual(viewer.text(f"{ROWS}:first-child .c-pos"), "1")
+            self.assertEqual(viewer.text(f"{ROWS}:first-child .c-gap"), "Leader")
+            self.assertRegex(viewer.text(f"{ROWS}:nth-child(2) .c-gap .value"), r"^\+\d+\.\d{3}$")
+            self.assertIn("Live", viewer.text("#trust .trust-link dd"))
+            self.assertTrue(viewer.page.locator("#demo").is_visible())
+            self.assertEqual(viewer.console, [])
+            self.assertEqual(viewer.hosts, {f"127.0.0.1:{server.port}"})
+
+    def test_light_work(self) -> None:
+        """With twenty cars and two of them selected, the browser's main thread has most of its time to itself."""
+        with running("--demo") as server, self.viewer(server) as viewer:
+            viewer.wait_rows()
+            for row in (2, 4):
+                viewer.page.locator(f"{ROWS}:nth-child({row})").click()
+            session = viewer.page.context.new_cdp_session(viewer.page)
+            session.send("Performance.enable")
+
+            def busy_s() -> float:
+                metrics = session.send("Performance.getMetrics")["metrics"]
+                return float(next(each["value"] for each in metrics if each["name"] == "TaskDuration"))
+
+            before_s, began = busy_s(), time.monotonic()
+            time.sleep(8)
+            share = (busy_s() - before_s) / (time.monotonic() - began)
+            self.assertLess(share, BUSY_SHARE)
+
+    def test_keyboard(self) -> None:
+        """Arrow keys go from car to car, Enter selects one and compares another, Esc lets go, ? explains."""
+        with running("--demo") as server, self.viewer(server) as viewer:
+            viewer.wait_rows()
+            keys = viewer.page.keyboard
+            focused = "() => document.activeElement.querySelector('.c-car .value')?.textContent"
+            keys.press("ArrowDown")
+            keys.press("ArrowDown")
+            first = viewer.page.evaluate(focused)
+            keys.press("Enter")
+            viewer.wait_text("#detail .name-A", first)
+            for _ in range(3):
+                keys.press("ArrowDown")
+            second = viewer.page.evaluate(focused)
+            self.assertNotIn(second, (first, None))
+            keys.press("Enter")
+            viewer.wait_text("#detail .name-B", second)
+            self.assertEqual(viewer.page.locator(f'{ROWS}[aria-selected="true"]').count(), 2)
+            viewer.wait_text('#detail [aria-label="Channels now"]', "Brake, front")
+            keys.press("Escape")
+            viewer.page.wait_for_selector("#detail", state="hidden")
+            keys.press("?")
+            viewer.page.wait_for_selector("dialog[open]")
+            keys.press("Escape")
+            viewer.page.wait_for_selector("dialog[open]", state="hidden")
+            self.assertEqual(viewer.console, [])
+
+    def test_choices_kept(self) -> None:
+        """Theme, units and what is shown are as they were when the page is opened anew."""
+        with running("--demo") as server, self.viewer(server) as viewer:
+            viewer.wait_rows()
+            viewer.page.locator(f"{ROWS}:first-child").click()
+            viewer.wait_text('#detail [aria-label="Channels now"]', "km/h")
+            for key in "mut":
+                viewer.page.keyboard.press(key)
+            viewer.wait_text('#detail [aria-label="Channels now"]', "mph")
+            viewer.page.reload()
+            viewer.wait_rows()
+            self.assertFalse(viewer.page.locator("#map").is_visible())
+            self.assertTrue(viewer.page.locator("#insights").is_visible())
+            self.assertEqual(viewer.page.evaluate("() => document.documentElement.dataset.theme"), "dark")
+            self.assertEqual(viewer.text("#controls button:nth-of-type(3)"), "mph")
+
+    def test_evidence(self) -> None:
+        """A click on an insight shows what it was computed from, and that it is the same computed again."""
+        with running("--demo") as server, self.viewer(server) as viewer:
+            viewer.page.wait_for_selector("#insights .line", timeout=40000)
+            viewer.page.locator("#insights .line").first.click()
+            viewer.wait_text("#insights li:has([aria-expanded=true]) .evidence", "Computed again: the same")
+            self.assertIn("gap to ahead", viewer.text("#insights .evidence:not([hidden]) table"))
+
+    def test_sizes(self) -> None:
+        """From a phone to a wall of pixels nothing makes the page scroll sideways, and whoever leads is seen."""
+        with running("--demo") as server, self.viewer(server, 360, 740) as viewer:
+            viewer.wait_rows()
+            for width, height in ((360, 740), (820, 1180), (1440, 900), (3840, 2160)):
+                viewer.page.set_viewport_size({"width": width, "height": height})
+                viewer.page.locator(f"{ROWS}:nth-child(3)").click()
+                time.sleep(0.5)
+                self.assertEqual(viewer.overflow_px(), 0, width)
+                box = viewer.page.locator(f"{ROWS}:first-child").bounding_box()
+                assert box is not None
+                self.assertLess(box["y"], height / 3, width)
+                for name in ("pos", "car", "gap", "int", "last", "tire"):
+                    cell = viewer.page.locator(f"{ROWS}:nth-child(2) .c-{name}").bounding_box()
+                    assert cell is not None, (width, name)
+                    self.assertLessEqual(cell["x"] + cell["width"], width, name)
+
+    def test_accessible(self) -> None:
+        """Axe finds nothing serious, in the dark and in the light, with cars selected and an insight open."""
+        from axe_playwright_python.sync_playwright import Axe
+
+        with running("--demo") as server, self.viewer(server, color_scheme="dark") as viewer:
+            viewer.page.wait_for_selector("#insights .line", timeout=40000)
+            viewer.page.locator("#insights .line").first.click()
+            for row in (2, 4):
+                viewer.page.locator(f"{ROWS}:nth-child({row})").click()
+            time.sleep(1)
+            for scheme in ("dark", "light"):
+                viewer.page.emulate_media(color_scheme=scheme)
+                found = Axe().run(viewer.page).response["violations"]
+                bad = [each for each in found if each["impact"] in ("serious", "critical")]
+                seen = [(each["id"], [node["html"][:120] for node in each["nodes"]][:3]) for each in bad]
+                self.assertEqual(seen, [], scheme)
+
+
+class TroubleTests(DashboardCase):
+    """What it shows when something is not as it should be."""
+
+    def test_restart(self) -> None:
+        """It says that the server is gone, comes back to the next run by itself, and says that too."""
+        with running("--demo") as server:
+            port = server.port
+            with self.viewer(server) as viewer:
+                viewer.wait_rows()
+                server.stop()
+                viewer.wait_text("#trust .trust-link dd", "Lost")
+                with running("--demo", PORT=str(port)):
+                    viewer.wait_text("#notice", "restarted", 30)
+                    viewer.wait_rows()
+                    viewer.wait_text("#trust .trust-link dd", "Live")
+
+    def test_markup(self) -> None:
+        """Names that are markup are shown letter by letter, and nothing of them runs."""
+        with running() as server, self.viewer(server) as viewer:
+            point = {**MARKUP, "lap": 1, "lapdist_m": 10.0, "speed_kmh": 90.0, "<i>x</i>": "<u>y</u>"}
+            self.assertEqual(server.post([point])[0], 200)
+            viewer.wait_rows(1)
+            self.assertEqual(viewer.text(f"{ROWS} .c-car .value"), MARKUP["chassis"])
+            self.assertIn(MARKUP["track"].lower(), viewer.text("#tower h2").lower())
+            viewer.page.locator(ROWS).click()
+            viewer.wait_text("#detail .name-A", MARKUP["chassis"])
+            server.post([{**point, "lapdist_m": 20.0}])
+            viewer.wait_text('#detail [aria-label="Channels now"]', "<u>y</u>")
+            self.assertEqual(viewer.page.locator("main img, main b, main i, main u").count(), 0)
+            self.assertEqual(viewer.page.evaluate("() => typeof hacked"), "undefined")
+            self.assertEqual(viewer.console, [])
+
+    def test_silent(self) -> None:
+        """A car that is not heard any more looks so."""
+        with running() as server, self.viewer(server) as viewer:
+            server.post([{"track": "barber", "chassis": "GR86-004-78", "speed_kmh": 141.0}])
+            viewer.wait_rows(1)
+            viewer.wait_text(f"{ROWS} .c-state", "Run")
+            viewer.wait_text(f"{ROWS} .c-state", "Silent")
+            self.assertIn("silent", viewer.text("#trust .trust-oldest dd"))
+
+    def test_nothing_arrives(self) -> None:
+        """Before the first point it tells what the doors refuse, and shows lines that work; then the race."""
+        with running() as server, self.viewer(server, 360, 740) as viewer:
+            viewer.page.wait_for_selector("#arriving h2")
+            viewer.wait_text("#arriving", f"nc -u -w0 127.0.0.1 {server.udp_port}")
+            self.assertIn(f"http://127.0.0.1:{server.port}/api/ingest", viewer.text("#arriving"))
+            self.assertEqual(viewer.overflow_px(), 0)
+            server.send(b'{"track":"barber"}')
+            viewer.wait_text("#arriving .warn", "by udp")
+            server.send(viewer.page.locator("#arriving code").nth(1).inner_text().split("'")[1].encode())
+            viewer.wait_rows(1)
+            self.assertFalse(viewer.page.locator("#arriving").is_visible())
+
+    def test_key(self) -> None:
+        """A server with keys is asked for nothing before there is one; a wrong one is told, a right one kept."""
+        server = KeyedServer("--demo")
+        self.addCleanup(server.close)
+        server.wait_well()
+        with self.viewer(server) as viewer:
+            viewer.page.wait_for_selector("dialog[open]")
+            self.assertEqual(viewer.console, [])
+            viewer.page.fill("#key", "wrong")
+            viewer.page.keyboard.press("Enter")
+            viewer.wait_text("dialog[open] [role=alert]", "the key is not known")
+            viewer.page.fill("#key", server.tokens["read"])
+            viewer.page.keyboard.press("Enter")
+            viewer.wait_rows()
+            viewer.wait_text("#trust .trust-link dd", "Live")
+            viewer.page.reload()
+            viewer.wait_rows()
+            self.assertEqual(viewer.page.locator("dialog[open]").count(), 0)
+            self.assertNotIn(server.tokens["read"], viewer.page.evaluate("() => JSON.stringify(localStorage)"))
