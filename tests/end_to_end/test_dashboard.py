@@ -265,6 +265,7 @@ class TroubleTests(DashboardCase):
             server.send(viewer.page.locator("#arriving code").nth(1).inner_text().split("'")[1].encode())
             viewer.wait_rows(1)
             self.assertFalse(viewer.page.locator("#arriving").is_visible())
+            viewer.wait_text("#tower header", "3\u202f675 m")
 
     def test_key(self) -> None:
         """A server with keys is asked for nothing before there is one; a wrong one is told, a right one kept."""

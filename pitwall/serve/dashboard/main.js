@@ -100,7 +100,7 @@ function say(text) {
 function start() {
   feed = new Feed(race, server, { websocket: said("websocket"), locked, changed, say });
   if (selected.length) feed.follow(true);
-  const tell = (/** @type {any} */ message) => map.tell(race, message.data, performance.now());
+  const tell = (/** @type {any} */ message) => map.tell(race, message, performance.now());
   feed.client.on("snapshot", tell);
   feed.client.on("telemetry_update", tell);
   feed.client.on("gap", ({ reason }) => reason === "other_epoch" && map.clear());

@@ -21,6 +21,8 @@ const STRIP = new Strip();
 /** So many cars and tracks are remembered; those known first are forgotten first. */
 const MOST_CARS = 512;
 const MOST_TRACKS = 16;
+/** A car that told its distance so short a time ago goes by that, not by its position alone [ms]. */
+const DISTANCE_MS = 3000;
 /** A car is chosen by a click so near to it [px]. */
 const NEAR_PX = 18;
 
@@ -67,26 +69,28 @@ export class TrackMap {
 
   /**
    * Learn from a message where the cars are.
-   * @param {import("./race.js").Race} race @param {any[]} points @param {number} now
+   * @param {import("./race.js").Race} race that knows the message already @param {any} message @param {number} now [ms]
    */
-  tell(race, points, now) {
-    for (const point of points) {
+  tell(race, message, now) {
+    message.data.forEach((/** @type {any} */ point, /** @type {number} */ index) => {
       const car = race.car(point);
-      const { lapdist_m: distance, VBOX_Lat_Min: latitude, VBOX_Long_Minutes: longitude, speed_kmh: kmh } = point;
+      // A logger tells distance, speed and position at different moments: then one is only in the ranges.
+      const [distance, latitude, longitude] = ["lapdist_m", "VBOX_Lat_Min", "VBOX_Long_Minutes"].map(
+        (name) => point[name] ?? message.ranges?.[index]?.[name]?.[1],
+      );
       const length = race.tracks.get(point.track)?.length_m;
       const motion = this.motions.get(car.id) ?? { along: new AlongLap(), anywhere: new Anywhere(), kind: "" };
       remember(this.motions, car.id, motion, MOST_CARS);
       const placed = known(latitude) && known(longitude);
       if (known(distance) && known(length)) {
-        const share = distance / length;
-        if (placed) this.#outline(point.track).learn(latitude, longitude, share);
-        motion.along.tell(share, known(kmh) ? kmh / 3600 / length : 0, now);
+        if (placed) this.#outline(point.track).learn(latitude, longitude, distance / length);
+        motion.along.tell(distance / length, (car.channels.get("speed_kmh") ?? 0) / 3600 / length, now);
         motion.kind = "along";
-      } else if (placed) {
+      } else if (placed && !(now - (car.channelAt.get("lapdist_m") ?? -Infinity) < DISTANCE_MS)) {
         motion.anywhere.tell(this.#trail(point.track).learn(latitude, longitude));
         motion.kind = "anywhere";
       }
-    }
+    });
   }
 
   /** @param {string} track */
@@ -130,11 +134,11 @@ export class TrackMap {
   /**
    * The best that is known of a track: its outline, or dots, or a strip.
    * @param {string} track @param {any} about
-   * @returns {import("./chart.js").Shape & {kind: string, said: string}}
+   * @returns {import("./chart.js").Shape & {kind: string, said: string, length?: number}}
    */
   #shape(track, about) {
     const [outline, trail] = [this.outlines.get(track), this.trails.get(track)];
-    const shape = { dots: [], line: null };
+    const shape = { dots: [], line: null, length: about?.length_m };
     if (outline?.ready) return { ...shape, kind: "outline", at: (share) => outline.at(share), said: "from GPS" };
     if (outline === undefined && trail?.origin) {
       const line = about?.finish_line ? metres(trail.origin, about.finish_line[0], about.finish_line[1]) : null;
@@ -172,7 +176,11 @@ export class TrackMap {
    */
   #place(car, shape, now, smooth) {
     const motion = this.motions.get(car.id);
-    if (motion === undefined || motion.kind === "") return null;
+    if (motion === undefined || motion.kind === "") {
+      // It told its distance before the length of the lap was known, and has been silent since.
+      const share = car.channels.get("lapdist_m") / shape.length;
+      return shape.at === null || Number.isNaN(share) ? null : shape.at(share);
+    }
     if (motion.kind === "along") {
       if (shape.at === null) return null;
       const share = motion.along.draw(now, smooth);

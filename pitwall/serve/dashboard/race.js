@@ -106,6 +106,8 @@ export class Race {
         this.lapsWanted = true;
         car.topKmh = 0;
       }
+      // The length and the sectors of a track come with its laps.
+      if (!this.tracks.has(result.track)) this.lapsWanted = true;
       car.result = result;
     }
     this.gaps(message.gaps);
