@@ -27,6 +27,16 @@ async () => {
     return [rows.map((row) => row.querySelector(".c-car .value").textContent), gaps.map((gap) => gap.chassis)];
 }
 """
+#: Keeps the page's WebSockets where a test can close them.
+SOCKETS = """
+window.sockets = [];
+window.WebSocket = class extends WebSocket {
+    constructor(...parts) {
+        super(...parts);
+        window.sockets.push(this);
+    }
+};
+"""
 #: Names that are markup, as a logger might send them.
 MARKUP = {"chassis": "<img src=x onerror=hacked=1>", "track": "<b>barber</b>"}
 
@@ -227,6 +237,19 @@ class TroubleTests(DashboardCase):
                     viewer.wait_text("#notice", "restarted", 30)
                     viewer.wait_rows()
                     viewer.wait_text("#trust .trust-link dd", "Live")
+
+    def test_broken_connection(self) -> None:
+        """After a connection that broke it gets what it missed, says so, and misses nothing."""
+        with running("--demo") as server, self.viewer(server) as viewer:
+            viewer.page.add_init_script(SOCKETS)
+            viewer.page.reload()
+            viewer.wait_rows()
+            viewer.wait_text("#trust .trust-link dd", "Live")
+            viewer.page.evaluate("() => sockets.at(-1).close(4000)")
+            viewer.wait_text("#notice", "Nothing is missing")
+            viewer.wait_text("#trust .trust-link dd", "Live")
+            self.assertEqual(viewer.text("#trust .trust-missed dd"), "0")
+            self.assertEqual(viewer.page.evaluate("() => sockets.length"), 2)
 
     def test_markup(self) -> None:
         """Names that are markup are shown letter by letter, and nothing of them runs."""
