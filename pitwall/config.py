@@ -22,7 +22,7 @@ from pitwall.model.channels import MAX_NAME
 from pitwall.model.events import parse_events
 from pitwall.model.track import TrackFileError, parse_tracks
 from pitwall.wire import signed
-from pitwall.wire.instants import WINDOW_ROWS
+from pitwall.wire.filejoiner import WINDOW_ROWS
 
 
 class SettingError(ValueError):

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from pitwall.hub import Hub
-from pitwall.wire.instants import WAIT_S
 from pitwall.wire.live import LiveDecoder
+from pitwall.wire.livejoiner import WAIT_S
 from pitwall.wire.points import Decoded
 from pitwall.wire.tally import Tally
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pitwall.wire.errors import WireError
-from pitwall.wire.instants import LiveJoiner
+from pitwall.wire.livejoiner import LiveJoiner
 from pitwall.wire.longform import COLUMNS, LongColumns, LongRow, array_rows, json_rows, may_have_rows
 from pitwall.wire.points import DECODE_ERRORS, Decoded, PointDecoder, Refusal, json_error, split_array
 from pitwall.wire.tables import Told

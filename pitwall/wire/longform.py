@@ -10,7 +10,7 @@ As CSV the columns may stand in any order under their header. The reduced form h
 ``meta_time,telemetry_name,telemetry_value`` alone: what else there is to know, the
 name of its file tells.
 
-`pitwall.wire.instants` makes points of rows.
+`pitwall.wire.joiner` makes points of rows.
 """
 
 from __future__ import annotations

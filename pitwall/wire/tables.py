@@ -17,7 +17,7 @@ from pitwall.model.channels import ALIASES, CHANNELS, CSV_FIELDS, TEXT_ALIASES
 from pitwall.model.filenames import car_of, stem_of, track_of, trigger_of
 from pitwall.model.track import Tracks
 from pitwall.wire.errors import WireError
-from pitwall.wire.instants import WINDOW_ROWS, FileJoiner
+from pitwall.wire.filejoiner import WINDOW_ROWS, FileJoiner
 from pitwall.wire.laptriggers import TriggerTable
 from pitwall.wire.longform import COLUMNS, LongColumns, LongRow, json_rows, may_have_rows
 from pitwall.wire.points import Decoded, PointDecoder, Refusal

@@ -1,4 +1,4 @@
-"""``pitwall.wire.instants``: rows of the long form become points."""
+"""``pitwall.wire.joiner`` and the two kinds of it: rows of the long form become points."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pitwall.model.cars import CarNames
 from pitwall.model.events import EVENTS, parse_events
-from pitwall.wire.instants import FileJoiner, Joiner, LiveJoiner
+from pitwall.wire.filejoiner import FileJoiner
+from pitwall.wire.joiner import Joiner
+from pitwall.wire.livejoiner import LiveJoiner
 from pitwall.wire.longform import LongRow
 from pitwall.wire.points import Decoded, PointDecoder
 from pitwall.wire.tally import Lacking
