@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pitwall.config import DEMO, SETTINGS
 from pitwall.contract.messages import PackedTelemetryUpdate, Subscribe, TelemetryUpdate
+from pitwall.contract.server import Metrics
 from pitwall.importer.audit import Books as LedgerBooks
 from pitwall.importer.audit import equations
 from pitwall.model.channels import ALIASES, CORE, EXTRA
@@ -119,6 +120,14 @@ class DocumentTests(SynchronousTestCase):
         self.assertEqual(told - set(shown) - asked, set())
         self.assertEqual(asked - told, set())
         self.assertEqual(set(shown) - told - {"type", "meta"}, set())
+
+    def test_health(self) -> None:
+        """docs/rest.md tells of every metric of the health, and no other."""
+        text = (ROOT / "docs/rest.md").read_text().partition("## `/api/health`")[2].partition("\n## ")[0]
+        cells = re.findall(r"^\| (`.*?`) \|", text, re.MULTILINE)
+        self.assertEqual(
+            [name for cell in cells for name in re.findall(r"`(\w+)`", cell)], list(Metrics.__struct_fields__)
+        )
 
     def test_ledger(self) -> None:
         """The example of the ledger is exact, and has the fields that the server gives, each of them explained."""
