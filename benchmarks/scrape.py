@@ -13,15 +13,15 @@ from twisted.web.http_headers import Headers
 from pitwall.histogram import Histogram
 from pitwall.hub import Hub
 from pitwall.pool.service import WorkerFigures
-from pitwall.serve.broadcast import Broadcaster, Pace
-from pitwall.serve.deliveries import DeliveryTimes
-from pitwall.serve.delivery import Delivery
-from pitwall.serve.frames import Frame
 from pitwall.serve.health import Health
 from pitwall.serve.lag import ReactorLag
+from pitwall.serve.live.broadcast import Broadcaster, Pace
+from pitwall.serve.live.deliveries import DeliveryTimes
+from pitwall.serve.live.delivery import Delivery
+from pitwall.serve.live.frames import Frame
+from pitwall.serve.live.subscription import Subscription
 from pitwall.serve.metrics import Exporter
 from pitwall.serve.reading import Sources
-from pitwall.serve.subscription import Subscription
 
 
 class Screen:

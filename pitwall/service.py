@@ -43,15 +43,15 @@ from pitwall.rows import SharedRows
 from pitwall.senders import Senders
 from pitwall.serve.auth import Gate
 from pitwall.serve.books import Books
-from pitwall.serve.broadcast import Broadcaster, Pace
 from pitwall.serve.health import Health
 from pitwall.serve.lag import ReactorLag
+from pitwall.serve.live.broadcast import Broadcaster, Pace
+from pitwall.serve.live.screens import TelemetryFactory
 from pitwall.serve.metrics import Exporter, MetricsRoot
 from pitwall.serve.origins import OriginPolicy
 from pitwall.serve.quickpost import QuickPost
 from pitwall.serve.reading import Sources
 from pitwall.serve.rest import RestAPI, Root, WebSocketDoor
-from pitwall.serve.screens import TelemetryFactory
 from pitwall.serve.seats import Seats, share_of
 from pitwall.serve.site import BoundedSite
 from pitwall.wire.live import LiveDecoder

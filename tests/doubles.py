@@ -29,15 +29,15 @@ from pitwall.ring import PointRing
 from pitwall.rows import SharedRows
 from pitwall.serve.auth import Gate
 from pitwall.serve.books import Books
-from pitwall.serve.broadcast import Broadcaster, Pace
 from pitwall.serve.health import Health
 from pitwall.serve.lag import ReactorLag
+from pitwall.serve.live.broadcast import Broadcaster, Pace
+from pitwall.serve.live.screens import TelemetryFactory
 from pitwall.serve.metrics import Exporter
 from pitwall.serve.origins import OriginPolicy
 from pitwall.serve.quickpost import QuickPost
 from pitwall.serve.reading import Sources
 from pitwall.serve.rest import RestAPI, Root, WebSocketDoor
-from pitwall.serve.screens import TelemetryFactory
 from pitwall.serve.seats import Seats
 from pitwall.serve.site import BoundedSite
 from pitwall.serve.tables import RaceTables

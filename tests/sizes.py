@@ -6,7 +6,7 @@ import json
 import random
 import string
 
-from pitwall.serve.frames import deflated_frame, payload_of
+from pitwall.serve.live.frames import deflated_frame, payload_of
 
 #: Sizes on both sides of 125, of 65,535 and of their neighbours [bytes].
 EDGES = (124, 125, 126, 127, 65534, 65535, 65536, 65537)

@@ -1,1 +1,1 @@
-"""The doors points and insights go out by: WebSocket and REST."""
+"""The door points and insights go out by: REST, the dashboard and, in ``live``, the WebSocket."""

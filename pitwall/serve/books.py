@@ -15,7 +15,7 @@ from typing import Any
 
 from pitwall.hub import Hub
 from pitwall.model.point import iso_utc
-from pitwall.serve.broadcast import Broadcaster
+from pitwall.serve.live.broadcast import Broadcaster
 
 
 class Books:

@@ -13,8 +13,8 @@ from typing import Any, Final, NamedTuple
 
 from pitwall import __version__
 from pitwall.histogram import Histogram
+from pitwall.serve.live.websocket import GOING_AWAY, STALLED, TOO_SLOW
 from pitwall.serve.reading import Reading, Samples
-from pitwall.serve.websocket import GOING_AWAY, STALLED, TOO_SLOW
 
 #: Why this side closes a client's connection.
 ENDINGS: Final = {TOO_SLOW: "too_slow", STALLED: "stalled", GOING_AWAY: "going_away"}

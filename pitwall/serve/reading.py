@@ -10,11 +10,11 @@ from typing import Any
 from pitwall.histogram import Histogram
 from pitwall.hub import Hub
 from pitwall.ledger import Ledger
-from pitwall.serve.broadcast import Broadcaster
-from pitwall.serve.deliveries import Totals
 from pitwall.serve.health import Health
 from pitwall.serve.lag import ReactorLag
-from pitwall.serve.screens import TelemetryFactory
+from pitwall.serve.live.broadcast import Broadcaster
+from pitwall.serve.live.deliveries import Totals
+from pitwall.serve.live.screens import TelemetryFactory
 from pitwall.wire.errors import WireError
 
 #: The values of a family: for the values of its labels, a number, or a histogram.

@@ -17,9 +17,9 @@ from twisted.web.resource import Resource
 from pitwall.hub import Hub
 from pitwall.ring import PointRing
 from pitwall.rows import SharedRows
-from pitwall.serve.broadcast import Broadcaster, Pace
-from pitwall.serve.frames import Frame
-from pitwall.serve.screens import TelemetryFactory
+from pitwall.serve.live.broadcast import Broadcaster, Pace
+from pitwall.serve.live.frames import Frame
+from pitwall.serve.live.screens import TelemetryFactory
 from pitwall.serve.site import BoundedSite
 
 _MAX_BODY = 8 << 20

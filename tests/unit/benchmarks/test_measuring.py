@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from benchmarks.load import a_point, percentile, split_frames
 from benchmarks.server import kernel_drops
-from pitwall.serve.frames import frame
+from pitwall.serve.live.frames import frame
 from pitwall.wire.points import PointDecoder
 
 UDP_TABLE = """\

@@ -25,7 +25,7 @@ from pitwall.model.point import Point
 from pitwall.ring import PointRing
 from pitwall.rows import SharedRows
 from pitwall.serve.books import Books
-from pitwall.serve.broadcast import Broadcaster, Pace
+from pitwall.serve.live.broadcast import Broadcaster, Pace
 from pitwall.wire.errors import WireError
 from pitwall.wire.pieces import WINDOW, Lines, inflated
 from pitwall.wire.points import PointDecoder

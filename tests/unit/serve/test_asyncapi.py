@@ -14,9 +14,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from pitwall import __version__
 from pitwall.contract import asyncapi, messages
 from pitwall.contract.messages import CLIENT_SENDS, CLOSE_CODES, PACKED, SERVER_SENDS
-from pitwall.serve import websocket
-from pitwall.serve.joining import asked_by, wanted_by
-from pitwall.serve.subscription import AskError
+from pitwall.serve.live import websocket
+from pitwall.serve.live.joining import asked_by, wanted_by
+from pitwall.serve.live.subscription import AskError
 from tests.doubles import WebServer
 from tests.schemas import Strict, nodes, resolved
 

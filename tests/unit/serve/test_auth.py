@@ -10,10 +10,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from pitwall.keys.key import ADMIN, INGEST, READ, Keys
 from pitwall.serve import rest, tickets
 from pitwall.serve.attempts import BURST, PAUSE_S
+from pitwall.serve.live.websocket import KEY_REMOVED
 from pitwall.serve.openapi import CLIENT_FILES, OPERATIONS
 from pitwall.serve.rest import RestAPI
 from pitwall.serve.tickets import TICKET_S
-from pitwall.serve.websocket import KEY_REMOVED
 from tests.doubles import A_POINT, Answer, Screen, WebServer, handshake, publish
 from tests.unit.keys.test_key import a_key
 

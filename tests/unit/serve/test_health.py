@@ -7,8 +7,8 @@ from types import SimpleNamespace
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from pitwall.serve.broadcast import Broadcaster, Pace
 from pitwall.serve.health import Health, RateMeter
+from pitwall.serve.live.broadcast import Broadcaster, Pace
 from tests.doubles import Screen, WebServer, a_hub, publish
 
 

@@ -1,0 +1,1 @@
+"""What each client of the WebSocket gets."""
