@@ -25,7 +25,8 @@ from pitwall.race.intake import Intake, Sorted
 from pitwall.race.lap import Lap
 from pitwall.race.laptimer import AFTER_LINE_S, MARGIN_S, Boundaries, Figures, LineTime, Way, figures, line_time
 from pitwall.race.pits import pit_marks, speed_at
-from pitwall.race.tracker import KEPT_S, LONGEST_HOLE_S, REOPEN_S, Line, Sample, Tracker, driven_scale
+from pitwall.race.place import Line, Sample, driven_scale
+from pitwall.race.tracker import KEPT_S, LONGEST_HOLE_S, REOPEN_S, Tracker
 
 Rows = NDArray[np.void]
 

@@ -23,8 +23,9 @@ from numpy.typing import NDArray
 
 from pitwall.model.channels import UNKNOWN_LAPS
 from pitwall.race.lap import MINI_SECTORS
+from pitwall.race.place import Line
 from pitwall.race.series import FloatArray, held, or_zero
-from pitwall.race.tracker import HOLE_S, LENGTH_OFF, LONGEST_HOLE_S, Line
+from pitwall.race.tracker import HOLE_S, LENGTH_OFF, LONGEST_HOLE_S
 
 Rows = NDArray[np.void]
 

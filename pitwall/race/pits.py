@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pitwall.race.buffer import RowBuffer
 from pitwall.race.lap import Lap
 from pitwall.race.laptimer import AFTER_LINE_S, MARGIN_S
-from pitwall.race.tracker import Line
+from pitwall.race.place import Line
 
 Rows = NDArray[np.void]
 

@@ -17,11 +17,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from copy import copy
-from typing import Final, NamedTuple
+from typing import Final
 
 from msgspec import Struct, field
 
 from pitwall.model.channels import UNKNOWN_LAPS
+from pitwall.race.place import Line, Place, Sample, driven_scale, median, own_length
 
 #: No interpolation over a hole of more than this: a second, and what a logger with one point a second is late by [s].
 HOLE_S: Final = 1.05
@@ -71,96 +72,6 @@ KEPT_S: Final = LATE_S + REOPEN_S + 8.0
 _TRACE_S: Final = 0.2
 
 _NAN = math.nan
-
-
-class Line(Struct, array_like=True):
-    """
-    The line, as it was crossed.
-
-    Attributes:
-        number: how many lines the car had crossed with it.
-        before_s, after_s: the samples between which it was crossed [s].
-        by: what told it: "distance", "number", or "length" where nothing was reset.
-        read_m: what the car's distance made of the lap that ended; NaN where it does not tell.
-        length_m: what the car's distance makes of a lap by then, from the last few; NaN where not known.
-        sure: whether the last few agree on that.
-        laps: how many laps ended there; more than one after a hole.
-        whole: whether the lap that ended had no jump in it, and began at a line.
-        lap: the how many-th of the race ended there, as far as could be told; it rises from line to line.
-    """
-
-    number: int
-    before_s: float
-    after_s: float
-    by: str
-    read_m: float
-    length_m: float
-    sure: bool
-    laps: int
-    whole: bool
-    lap: int
-
-    @property
-    def hole_s(self) -> float:
-        """Between the samples around it [s]."""
-        return self.after_s - self.before_s
-
-
-class Sample(NamedTuple):
-    """What the tracker reads of a row; NaN = not sent."""
-
-    time_s: float
-    lap: float
-    lapdist_m: float
-    speed_kmh: float
-
-
-class Place(Struct, array_like=True):
-    """What is remembered of where a car is; plain values. Distances are as the car measures them [m]."""
-
-    time_s: float = _NAN
-    speed_m_s: float = _NAN
-    speed_at_s: float = -math.inf
-    driven_m: float = 0.0
-    read_at_s: float = _NAN
-    read_before_s: float = _NAN
-    driven_at_reading_m: float = 0.0
-    offset_m: float = _NAN
-    averaged: int = 0
-    noise_m2: float = _NAN
-    counted: int = 0
-    burst_m: float = 0.0
-    burst_from_s: float = _NAN
-    burst_at_s: float = -math.inf
-    odd_m: float = _NAN
-    odd: int = 0
-    lines: int = 0
-    line_at_s: float = _NAN
-    line_driven_m: float = 0.0
-    line_by: str = ""
-    jumped: bool = False
-    starved: bool = False
-    stepped: bool = False
-    lengths_m: tuple[float, ...] = ()
-    driven_laps_m: tuple[float, ...] = ()
-    lap_sent: float = _NAN
-    lap_sent_s: float = _NAN
-    lap: int | None = None
-    lap_known_s: float = _NAN
-    lap_offset: int | None = None
-    offset_sure: bool = False
-    offset_next: int | None = None
-    offset_checked: int = -1
-    on_grid: bool = False
-    counts_ahead: int | None = None
-    crossed: int = 0
-    lap_ended: int = 0
-    traced_s: float = -math.inf
-
-    @property
-    def laps_done(self) -> int:
-        """Laps completed since the start of the race, as far as the lap number tells it; -1 on the grid."""
-        return self.lines + (-int(self.on_grid) if self.lap_offset is None else self.lap_offset)
 
 
 class Tracker(Struct):
@@ -253,13 +164,13 @@ class Tracker(Struct):
 
     def length(self, length_m: float) -> float:
         """What the car's distance makes of a lap [m]; NaN where that is not known."""
-        return _length(self.place, length_m)
+        return own_length(self.place, length_m)
 
     def in_lap_m(self, length_m: float) -> float:
         """How far the car is in its lap, in the track's metres where these are known."""
         place = self.place
         if place.offset_m == place.offset_m:
-            own_m = _length(place, length_m)
+            own_m = own_length(place, length_m)
             way_m = place.driven_m + place.offset_m
             if own_m == own_m:
                 way_m -= place.counted * own_m
@@ -327,7 +238,7 @@ class Tracker(Struct):
     def _read(self, time_s: float, reading_m: float, length_m: float, lap_known: bool) -> None:
         """Compare a lap distance with what was driven since the last one."""
         place = self.place
-        own_m = _length(place, length_m)
+        own_m = own_length(place, length_m)
         if place.offset_m != place.offset_m:
             self._put(time_s, reading_m)
             if own_m == own_m:
@@ -483,7 +394,7 @@ class Tracker(Struct):
         place.lines += laps
         place.line_at_s, place.line_driven_m, place.line_by = after_s, place.driven_m, by
         place.jumped = place.starved = place.stepped = False
-        own_m = _length(place, length_m) if by != "number" else _median(place.driven_laps_m)
+        own_m = own_length(place, length_m) if by != "number" else median(place.driven_laps_m)
         lengths_m = place.lengths_m
         sure = by == "distance" and len(lengths_m) >= _SURE_FROM and max(lengths_m) - min(lengths_m) < _SURE_M
         # From the second line on the lap number has been looked at away from the line.
@@ -520,25 +431,6 @@ class Tracker(Struct):
             place.offset_checked = place.lines
 
 
-def driven_scale(place: Place, length_m: float) -> float:
-    """What a distance driven is to be taken times, for a lap to come out as long as it is."""
-    driven_m = _median(place.driven_laps_m)
-    return length_m / driven_m if driven_m == driven_m else 1.0
-
-
-def _length(place: Place, length_m: float) -> float:
-    own_m = _median(place.lengths_m)
-    return own_m if own_m == own_m else length_m
-
-
 def _laps_in(reading_m: float, own_m: float) -> int:
     """Laps in a distance that was not reset; a car may measure a lap a little too long."""
     return int(max(reading_m - own_m * _BEYOND - _BEYOND_M, 0.0) // own_m)
-
-
-def _median(values: Sequence[float]) -> float:
-    if not values:
-        return _NAN
-    ordered = sorted(values)
-    middle = len(ordered) // 2
-    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from pitwall.race.car import Car
 from pitwall.race.lap import Lap
 from pitwall.race.laptimer import line_time
-from pitwall.race.tracker import Line
+from pitwall.race.place import Line
 from tests.unit.race.recordings import SHORT, hand_made
 
 #: At this speed a lap of the kilometre takes 25 s [m/s].

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pitwall.race.lap import MINI_SECTORS
 from pitwall.race.laptimer import Boundaries, figures, line_time, static_offsets
-from pitwall.race.tracker import Line
+from pitwall.race.place import Line
 from pitwall.sim import Faults
 from tests.unit.race.recordings import (
     SHORT,

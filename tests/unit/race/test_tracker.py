@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from twisted.trial.unittest import SynchronousTestCase
 
-from pitwall.race.tracker import LATE_S, Sample, Tracker
+from pitwall.race.place import Sample
+from pitwall.race.tracker import LATE_S, Tracker
 from pitwall.rows import numbered
 from pitwall.sim import Faults
 from tests.unit.race.recordings import (
