@@ -173,6 +173,7 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
         lag.figures,
         running,
         settings["UDP_PORT"],
+        lambda: seats.refused,
     )
 
     def held() -> dict[str, int]:
@@ -201,6 +202,7 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
             pending,
             kernel_drops=udp_door.kernel_drops,
             connections=lambda: len(site.channels),
+            connections_refused=lambda: seats.refused,
             buckets=tuple(buckets),
         )
     )
