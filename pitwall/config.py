@@ -20,7 +20,7 @@ from pitwall.keys.file import read
 from pitwall.keys.key import parse_keys
 from pitwall.model.channels import MAX_NAME
 from pitwall.model.events import parse_events
-from pitwall.model.track import TrackFileError, parse_tracks
+from pitwall.trackfile import read_tracks
 from pitwall.wire import signed
 from pitwall.wire.filejoiner import WINDOW_ROWS
 
@@ -146,8 +146,8 @@ def _parsed_file(name: str, text: str, parse: Callable[[bytes], Any], wanted: st
 def _track_file(name: str, text: str) -> str:
     path = _file(name, text)
     try:
-        parse_tracks(Path(path).read_bytes())
-    except TrackFileError as error:
+        read_tracks(path)
+    except ValueError as error:
         raise SettingError(f"{name} is {text}, wanted a track file: {error}") from None
     return path
 

@@ -38,6 +38,7 @@ class Guards(Service):
         seal: of datagrams; None without a shared key.
         certificate: of TLS; None without one.
         changed: called when there are other keys.
+        reloads: what else is read again on SIGHUP.
 
     Raises:
         TLSError: the certificate can't be used.
@@ -55,6 +56,7 @@ class Guards(Service):
         certificate, key = settings["TLS_CERT"], settings["TLS_KEY"]
         self.certificate = None if certificate is None else Certificate(certificate, key)
         self.changed: Callable[[], object] = lambda: None
+        self.reloads: list[Callable[[], object]] = []
         self._before: Any = None
         self._had_terminal = False
 
@@ -91,8 +93,8 @@ class Guards(Service):
 
     def reload(self) -> None:
         """Read all of it, the certificate too."""
-        if not (self.keys or self.seal or self.certificate):
-            self.log.info("SIGHUP: there are no keys and there is no certificate to read again")
+        if not (self.keys or self.seal or self.certificate or self.reloads):
+            self.log.info("SIGHUP: there are no keys, no certificate and no track file to read again")
         self.look(anyway=True)
         if self.certificate is not None:
             try:
@@ -101,6 +103,8 @@ class Guards(Service):
                 self.log.error("{error}; the last certificate stays", error=str(error))
             else:
                 self.log.info("TLS_CERT and TLS_KEY read, for new connections")
+        for reload in self.reloads:
+            reload()
 
     def _read(self, setting: str, watched: Watched[Any] | None, anyway: bool) -> bool:
         if watched is None:

@@ -12,7 +12,6 @@ import gc
 import os
 import secrets
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from autobahn.twisted.resource import WebSocketResource
@@ -35,7 +34,7 @@ from pitwall.listen import AdoptedPortService, EndpointService, ListenError, bin
 from pitwall.logs import LoggingService
 from pitwall.model.cars import CarNames
 from pitwall.model.events import EVENTS
-from pitwall.model.track import packaged_tracks, parse_tracks
+from pitwall.model.track import Tracks
 from pitwall.pool.service import AggregationService
 from pitwall.race.book import RaceBook
 from pitwall.ring import PointRing
@@ -54,6 +53,7 @@ from pitwall.serve.reading import Sources
 from pitwall.serve.rest import RestAPI, Root, WebSocketDoor
 from pitwall.serve.seats import Seats, share_of
 from pitwall.serve.site import BoundedSite
+from pitwall.trackfile import TrackFile
 from pitwall.wire.live import LiveDecoder
 from pitwall.wire.points import PointDecoder
 from pitwall.wire.tables import Told
@@ -82,6 +82,7 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
     descriptors = raise_descriptor_limit()
     try:
         guards = Guards(settings, reactor)
+        track_file = TrackFile(settings["TRACK_SECTORS_PATH"])
         tcp = None if settings["HTTP"] is not None else bind_tcp(settings["HOST"], settings["PORT"])
         udp = bind_udp(settings["HOST"], settings["UDP_PORT"])
         metrics_tcp = metrics_port and bind_tcp(settings["HOST"], metrics_port, "METRICS_PORT")
@@ -92,8 +93,7 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
     rows = SharedRows(max(size, FEWEST_ROWS))
     hub = Hub(PointRing(size), rows, epoch=secrets.token_hex(4), most_cars=settings["MAX_CARS"])
     decoder = PointDecoder()
-    path = settings["TRACK_SECTORS_PATH"]
-    tracks = packaged_tracks() if path is None else parse_tracks(Path(path).read_bytes())
+    tracks = track_file.tracks
     told = Told(CarNames(), {**EVENTS, **settings["EVENT_TRACKS"]}, tracks, settings["TRACK"], settings["FILE_WINDOW"])
 
     parent = LoggingService(options.parent, settings["LOG_FORMAT"], os.environ)
@@ -131,9 +131,12 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
         settings["AGG_WORKERS"],
         settings["BATCH_MS"] / 1000,
         broadcaster.tell,
-        settings["TRACK_SECTORS_PATH"],
-        RaceBook(tracks, settings["LOSS_SECONDS"]),
+        Tracks(tracks),
+        RaceBook(Tracks(tracks), settings["LOSS_SECONDS"]),
     )
+    track_file.changed = aggregation.change_tracks
+    if track_file.path is not None:
+        guards.reloads.append(track_file.reload)
     by_udp, by_http = live("udp"), live("http")
     senders = None
     if settings["UDP_ALLOW"] or settings["UDP_RATE"]:
@@ -170,6 +173,7 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
         lag.figures,
         running,
         settings["UDP_PORT"],
+        lambda: seats.refused,
     )
 
     def held() -> dict[str, int]:
@@ -198,6 +202,7 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
             pending,
             kernel_drops=udp_door.kernel_drops,
             connections=lambda: len(site.channels),
+            connections_refused=lambda: seats.refused,
             buckets=tuple(buckets),
         )
     )

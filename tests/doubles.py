@@ -330,6 +330,7 @@ class WebServer:
             ReactorLag(self.reactor),
             lambda: {"http": self.ingest.pending},
             connections=lambda: len(self.site.channels),
+            connections_refused=lambda: self.seats.refused,
         )
         self.gate = Gate(keys, self.reactor.seconds)
         self.api = RestAPI(

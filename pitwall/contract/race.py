@@ -39,6 +39,7 @@ class LapRow(Struct):
     field_best: Annotated[bool, told("the fastest clean lap on the track")]
     corrected: Annotated[bool, told("whether it was told otherwise before")]
     lap_sent: Annotated[int | None, told("the lap number that the car sent")]
+    layout: Annotated[Count, told("the layout of its track that its sectors are of")]
     gap_at_line_s: Annotated[float | None, told("how long after the first car of that lap it ended", "s", 0)]
     first_seq: Annotated[Seq, told("its first point")]
     last_seq: Annotated[Seq, told("its last point")]
@@ -63,6 +64,7 @@ class TrackSummary(Struct):
     track: Track
     length_m: Annotated[float | None, told("of the lap; learnt where it is not in the track file", "m", 0)]
     configured: Annotated[bool, told("whether the length is that of the track file")]
+    layout: Annotated[Count, told("names length and sectors: those of laps with the same can be compared")]
     sector_ends_m: Annotated[list[float], told("where each sector ends, the line last; none without a track file", "m")]
     finish_line: Annotated[Pair | None, told("where the line is, latitude and longitude", "deg")]
     cars: Count

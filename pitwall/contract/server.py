@@ -175,6 +175,7 @@ class Metrics(Struct, kw_only=True):
     workerRestarts: Count
     cars: Count
     carsEvicted: Count
+    connectionsRefused: Annotated[Counts, told("those over MAX_CONNECTIONS (total) or MAX_PER_ADDRESS (address)")]
     accepted: Annotated[Counts, told("points by door")]
     refused: Annotated[dict[str, Counts], told("by door and reason")]
     repairs: Annotated[Counts, told("by name")]

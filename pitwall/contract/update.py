@@ -132,3 +132,7 @@ class UpdateMeta(Struct):
     vehicle_count: Annotated[Count, told("the length of data")]
     analysis_version: str
     corrections: Annotated[list[Correction], told("what late points changed of laps told before")] | UnsetType = UNSET
+    tracksChanged: (
+        Annotated[list[Track], told("tracks of the track file that have another length or other sectors than before")]
+        | UnsetType
+    ) = UNSET

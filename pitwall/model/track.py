@@ -31,13 +31,19 @@ class Sector(NamedTuple):
 
 
 class Track(NamedTuple):
-    """A circuit: its length [m], its sectors, which cover the lap in order, and where its line is [deg]."""
+    """
+    A circuit: its length [m], its sectors, which cover the lap in order, and where its line is [deg].
+
+    Times of sectors can be compared where ``layout`` is the same: it is 0, or names the
+    reading of the track file that made its length or its sectors other than they were.
+    """
 
     name: str
     total_m: float
     sectors: tuple[Sector, ...]
     aliases: tuple[str, ...] = ()
     finish_line: tuple[float, float] | None = None
+    layout: int = 0
 
     def boundaries_m(self) -> tuple[float, ...]:
         """The sector ends, the line last; shape (sectors,) [m]."""
@@ -65,6 +71,31 @@ class Tracks:
     def get(self, name: str) -> Track | None:
         """The track of that name or alias; None where it is not configured."""
         return self._by_key.get(track_key(name))
+
+    def follow(self, before: Tracks, reading: int) -> tuple[Tracks, tuple[str, ...]]:
+        """
+        These tracks in the place of others; and the names of those that are other than they were, or gone, or new.
+
+        Args:
+            before: what was in force.
+            reading: names those whose length or sectors have changed, more than 0.
+        """
+        tracks = []
+        for track in self:
+            known = before.get(track.name)
+            kept = known is not None and known.boundaries_m() == track.boundaries_m()
+            tracks.append(track._replace(layout=known.layout if known is not None and kept else reading))
+        following = Tracks(tracks)
+        names = dict.fromkeys(track.name for track in (*self, *before))
+        return following, tuple(name for name in names if following.get(name) != before.get(name))
+
+
+class CurrentTracks(Tracks):
+    """Those that are in force, for who holds on to them: they change."""
+
+    def change(self, tracks: Tracks) -> None:
+        """Others are in force from now on."""
+        self._tracks, self._by_key = tracks._tracks, tracks._by_key
 
 
 def parse_tracks(text: str | bytes) -> Tracks:

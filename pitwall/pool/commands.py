@@ -25,6 +25,18 @@ class Know(amp.Command):
     response = []  # noqa: RUF012
 
 
+class Lay(amp.Command):
+    """
+    Other tracks, in force for the rows after ``after_seq``; told before any of these is to be read.
+
+    They are msgpack of a list of ``Track``, which may be longer than a value: this is a part
+    of it, ``last`` or not.
+    """
+
+    arguments = [(b"part", amp.String()), (b"last", amp.Boolean()), (b"after_seq", amp.Integer())]  # noqa: RUF012
+    response = []  # noqa: RUF012
+
+
 class Aggregate(amp.Command):
     """
     Read the rows up to ``upto`` and tell what comes of them; with ``flush`` also what waits for more rows.

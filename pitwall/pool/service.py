@@ -27,9 +27,9 @@ from twisted.logger import Logger
 
 from pitwall.hub import Hub
 from pitwall.model.point import iso_utc
-from pitwall.model.track import packaged_tracks
+from pitwall.model.track import Tracks, packaged_tracks
 from pitwall.pool.checkpoint import checkpoints_size
-from pitwall.pool.commands import Aggregate, Fetch, Know, in_parts
+from pitwall.pool.commands import PART_BYTES, Aggregate, Fetch, Know, Lay, in_parts
 from pitwall.pool.process import REPLY_S, START_S, WorkerPool, WorkerStarter
 from pitwall.pool.worker import Worker
 from pitwall.race.book import RaceBook
@@ -48,6 +48,8 @@ _IDLE_S = 2.0
 SLICE_S = 0.005
 #: Our ticks are so long after the multiples of their interval [s].
 PHASE_S = 0.05
+#: So many tracks that were in force one after the other are remembered, for a worker that is behind them.
+MOST_LAID = 16
 _NONE = msgspec.msgpack.encode([])
 _ITEMS = msgspec.msgpack.Decoder(list[CarReport | CarTick | TickMark])
 ANALYSIS_VERSION = "3.0"
@@ -70,6 +72,13 @@ class WorkerFigures(NamedTuple):
     lag_s: float
 
 
+class Laid(NamedTuple):
+    """Tracks that are in force for the rows after one."""
+
+    tracks: Tracks
+    after_seq: int
+
+
 class Partition:
     """
     One worker and what it has been told.
@@ -79,6 +88,7 @@ class Partition:
         pool: its process.
         number: from 0.
         now: what time it is [s].
+        laid: the tracks, each with the last row before it was in force, oldest first; more come to be there.
 
     Attributes:
         read_seq: the last row it has told of.
@@ -87,7 +97,7 @@ class Partition:
 
     log = Logger()
 
-    def __init__(self, hub: Hub, pool: WorkerPool, number: int, now: float) -> None:
+    def __init__(self, hub: Hub, pool: WorkerPool, number: int, now: float, laid: deque[Laid]) -> None:
         self._hub = hub
         self._pool = pool
         self.number = number
@@ -99,6 +109,8 @@ class Partition:
         self._generation = 0
         self._known = -1
         self._told: set[int] = set()
+        self._laid = laid
+        self._last_laid: Laid | None = None
 
     @property
     def warm(self) -> bool:
@@ -138,10 +150,13 @@ class Partition:
 
     async def _ask(self, flush: bool) -> list[CarReport | CarTick | TickMark]:
         if self._pool.started_count != self._generation:
-            # A new worker knows no car.
+            # A new worker knows no track and no car.
             self._generation, self._known, self._told = self._pool.started_count, -1, set()
+            self._last_laid = None
         limit_s = REPLY_S if self._pool.answered else START_S
         upto = self._hub.rows.published
+        # Before the cars: what a predecessor stored of them goes on with the tracks that were in force then.
+        await self._tell_tracks(limit_s)
         await self._tell_cars(limit_s)
         answer = await self._pool.doWork(Aggregate, upto=upto, counted=self.read_seq, flush=flush, _timeout=limit_s)
         parts = [answer["part"]]
@@ -156,6 +171,20 @@ class Partition:
             self.flushed_seq = self.read_seq
         self._pool.answered = True
         return items
+
+    async def _tell_tracks(self, limit_s: float) -> None:
+        """Tell the worker which tracks it has not been told of."""
+        last = self._last_laid
+        for each in list(self._laid):
+            if last is not None and (each is last or each.after_seq < last.after_seq):
+                continue
+            # What was in force before the oldest that is remembered is not known any more.
+            after_seq = each.after_seq if self._last_laid is not None else 0
+            content = msgspec.msgpack.encode(list(each.tracks))
+            for start in range(0, len(content), PART_BYTES):
+                part, end = content[start : start + PART_BYTES], start + PART_BYTES >= len(content)
+                await self._pool.doWork(Lay, part=part, last=end, after_seq=after_seq, _timeout=limit_s)
+            self._last_laid = each
 
     async def _tell_cars(self, limit_s: float) -> None:
         """Tell the worker which cars are new and which are not followed any more."""
@@ -184,7 +213,7 @@ class AggregationService(Service):
         workers: how many processes.
         tick_s: from one tick to the next [s].
         tell: is given each ``insight_update``, without its type.
-        tracks_path: the track file for the workers; None for the packaged one.
+        tracks: the configured ones; the packaged ones by default.
         book: the races; made anew by default.
     """
 
@@ -197,7 +226,7 @@ class AggregationService(Service):
         workers: int,
         tick_s: float,
         tell: Callable[[dict[str, Any]], None],
-        tracks_path: str | None = None,
+        tracks: Tracks | None = None,
         book: RaceBook | None = None,
     ) -> None:
         self._hub = hub
@@ -205,7 +234,8 @@ class AggregationService(Service):
         self._workers = workers
         self._tick_s = tick_s
         self._tell = tell
-        self._tracks_path = tracks_path
+        tracks = packaged_tracks() if tracks is None else tracks
+        self._laid = deque([Laid(tracks, 0)], maxlen=MOST_LAID)
         self._partitions: list[Partition] = []
         self._pools: list[WorkerPool] = []
         self._loop = LoopingCall(self._tick_safely)
@@ -213,7 +243,7 @@ class AggregationService(Service):
         self._start: Any = None
         self._fresh: dict[int, CarReport] = {}
         self._known = -1
-        self.book = RaceBook(packaged_tracks()) if book is None else book
+        self.book = RaceBook(tracks) if book is None else book
         self._insights: list[dict[str, Any]] = []
         self._published, self._came_at = 0, 0.0
         #: How many rows there were, over the last second and a little.
@@ -238,6 +268,21 @@ class AggregationService(Service):
         now = self._clock.seconds()
         return [partition.figures(now) for partition in self._partitions]
 
+    def change_tracks(self, tracks: Tracks, names: tuple[str, ...]) -> None:
+        """
+        Other tracks are in force from the next row on, for every worker, and for laps that begin then.
+
+        Args:
+            tracks: all of them.
+            names: of those that have changed.
+        """
+        self._hub.write_rows()
+        after_seq = self._hub.rows.published
+        if self._laid[-1].after_seq == after_seq:
+            self._laid.pop()  # nothing came while these were in force
+        self._laid.append(Laid(tracks, after_seq))
+        self.book.change_tracks(tracks, names, after_seq)
+
     def forecasts(self) -> dict[str, Any]:
         """What the forecasts of all tracks were worth, in figures that can be added up."""
         return self.book.forecasts()
@@ -250,7 +295,7 @@ class AggregationService(Service):
         for number in range(self._workers):
             pool = self._pool(number)
             self._pools.append(pool)
-            self._partitions.append(Partition(self._hub, pool, number, self._clock.seconds()))
+            self._partitions.append(Partition(self._hub, pool, number, self._clock.seconds(), self._laid))
             pool.start()
         self._hub.listeners.append(self._points_came)
         Deferred.fromCoroutine(self._tick_safely())
@@ -283,7 +328,6 @@ class AggregationService(Service):
             self._hub.rows.path,
             str(self._hub.rows.capacity),
             shared_path(self._checkpoints),
-            self._tracks_path or "",
             str(number),
             str(self._workers),
             str(self._tick_s),
@@ -434,4 +478,7 @@ class AggregationService(Service):
         corrections = self.book.take_corrections()
         if corrections:
             meta["corrections"] = corrections
+        changed = self.book.take_changed_tracks()
+        if changed:
+            meta["tracksChanged"] = changed
         self._tell({"data": results, "gaps": field, "insights": insights, "meta": meta})

@@ -13,16 +13,15 @@ import os
 import signal
 import time
 import zlib
-from pathlib import Path
 from typing import Any
 
 import msgspec
 from ampoule.child import AMPChild
 from twisted.logger import Logger
 
-from pitwall.model.track import Tracks, packaged_tracks, parse_tracks
+from pitwall.model.track import Track, Tracks
 from pitwall.pool.checkpoint import Checkpoint, CheckpointStore
-from pitwall.pool.commands import Aggregate, Fetch, Know, in_parts
+from pitwall.pool.commands import Aggregate, Fetch, Know, Lay, in_parts
 from pitwall.race.share import Share
 from pitwall.rows import RowReader
 
@@ -48,7 +47,7 @@ class SharedShare:
 
     Args:
         reader: of the shared rows.
-        tracks: the configured ones.
+        tracks: the configured ones, until others are laid.
         partition: this worker's, from 0.
         partitions: how many there are.
         store: where checkpoints go.
@@ -83,6 +82,17 @@ class SharedShare:
         self._stored_at, self._stored_seq = time.monotonic(), self.read_seq
         self._every_s = CHECKPOINT_S
         self._failures = 0
+        self._laid: list[tuple[int, Tracks]] = []
+
+    def lay(self, tracks: Tracks, after_seq: int) -> None:
+        """Learn other tracks, in force for the rows after one."""
+        self._laid.append((after_seq, tracks))
+        self._change_tracks()
+
+    def _change_tracks(self) -> None:
+        """Take those over that are in force by now; a worker that takes another's place begins in the midst of them."""
+        while self._laid and self._laid[0][0] <= self.read_seq:
+            self.share.change_tracks(self._laid.pop(0)[1])
 
     def know(self, cars: list[tuple[int, str, str]], forget: list[int]) -> None:
         """Learn cars' names, in the order of their numbers, and drop those no longer followed."""
@@ -101,7 +111,9 @@ class SharedShare:
         missed = 0
         items: list[Any] = []
         while self.read_seq < upto:
-            rows, lost = self._reader.read(self.read_seq, min(_ROWS_AT_ONCE, upto - self.read_seq))
+            self._change_tracks()
+            end = min(upto, self._laid[0][0]) if self._laid else upto
+            rows, lost = self._reader.read(self.read_seq, min(_ROWS_AT_ONCE, end - self.read_seq))
             if not rows.size and not lost:
                 break
             missed += max(self.read_seq + lost - max(self.read_seq, counted), 0)
@@ -140,7 +152,6 @@ class Worker(AMPChild):
         rows: str,
         capacity: str,
         checkpoints: str,
-        tracks: str,
         partition: str,
         partitions: str,
         tick_s: str,
@@ -149,11 +160,12 @@ class Worker(AMPChild):
         end_with(int(parent))
         os.nice(_NICE)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process, which ends its workers
-        known = parse_tracks(Path(tracks).read_bytes()) if tracks else packaged_tracks()
         store = CheckpointStore(checkpoints, int(partition), int(partitions))
         reader = RowReader(rows, int(capacity))
-        self._share = SharedShare(reader, known, int(partition), int(partitions), store, int(capacity), float(tick_s))
+        share = SharedShare(reader, Tracks([]), int(partition), int(partitions), store, int(capacity), float(tick_s))
+        self._share = share
         self._parts: list[bytes] = []
+        self._laid = b""
 
     @Know.responder
     def know(self, cars: bytes, forget: bytes) -> dict[str, Any]:
@@ -162,6 +174,15 @@ class Worker(AMPChild):
             msgspec.msgpack.decode(cars, type=list[tuple[int, str, str]]),
             msgspec.msgpack.decode(forget, type=list[int]),
         )
+        return {}
+
+    @Lay.responder
+    def lay(self, part: bytes, last: bool, after_seq: int) -> dict[str, Any]:
+        """See ``Lay``."""
+        self._laid += part
+        if last:
+            tracks, self._laid = msgspec.msgpack.decode(self._laid, type=list[Track]), b""
+            self._share.lay(Tracks(tracks), after_seq)
         return {}
 
     @Aggregate.responder

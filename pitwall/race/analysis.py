@@ -42,6 +42,12 @@ class Analysis:
         for car in cars:
             self.book.know(*car)
 
+    def change_tracks(self, tracks: Tracks, names: tuple[str, ...] = ()) -> None:
+        """Other tracks are in force for laps that begin from now on; ``names`` of those that have changed."""
+        self._share.change_tracks(tracks)
+        self.book.change_tracks(tracks, names, 0)
+        self._work_off()
+
     def take(self, rows: Rows) -> None:
         """Take rows in, in the order in which they were accepted."""
         self.book.collect(self._share.take(rows))

@@ -35,13 +35,15 @@ class RaceBook:
         self.insights = InsightBook()
         self._track_of: dict[int, str] = {}
         self._pending: dict[TickKey, list[CarTick]] = defaultdict(list)
+        self._changes: list[tuple[int, Tracks, tuple[str, ...]]] = []
+        self._changed: dict[str, None] = {}
 
     def know(self, number: int, track: str, chassis: str) -> None:
         """A car is followed from now on."""
         race = self.races.get(track)
         if race is None:
-            known = self._tracks.get(track)
-            race = self.races[track] = TrackRace(track, known.total_m if known is not None else None, self._loss_s)
+            race = self.races[track] = TrackRace(track, None, self._loss_s)
+            race.change_track(*self._measure(track))
         race.know(number, chassis)
         self._track_of[number] = track
 
@@ -60,6 +62,34 @@ class RaceBook:
             del self.races[track]
         return self.insights.forget(track, car.chassis) if car is not None else []
 
+    def change_tracks(self, tracks: Tracks, names: tuple[str, ...], after_seq: int) -> None:
+        """
+        Other tracks are in force for the ticks after a row.
+
+        Args:
+            tracks: all of them.
+            names: of those that have changed.
+            after_seq: the last row that the others were in force for.
+        """
+        self._changes.append((after_seq, tracks, names))
+
+    def take_changed_tracks(self) -> list[str]:
+        """Which tracks of the track file have changed since this was asked last."""
+        changed, self._changed = list(self._changed), {}
+        return changed
+
+    def _measure(self, track: str) -> tuple[float | None, int]:
+        known = self._tracks.get(track)
+        return (None, 0) if known is None else (known.total_m, known.layout)
+
+    def _change_upto(self, seq: int) -> None:
+        while self._changes and self._changes[0][0] <= seq:
+            _, self._tracks, names = self._changes.pop(0)
+            self._changed |= dict.fromkeys(names)
+            for name, race in self.races.items():
+                if self._measure(name) != (race.configured_m, race.layout):
+                    race.change_track(*self._measure(name))
+
     def collect(self, told: Told) -> None:
         """Keep what a share of the cars told until its ticks are due."""
         at = {(mark.track, mark.at_ms): mark.seq for mark in told.marks}
@@ -72,8 +102,8 @@ class RaceBook:
 
     @property
     def pending(self) -> bool:
-        """Whether ticks wait."""
-        return bool(self._pending)
+        """Whether ticks wait, or other tracks."""
+        return bool(self._pending or self._changes)
 
     def due(self, upto_seq: int) -> Iterable[list[dict[str, Any]]]:
         """
@@ -83,12 +113,14 @@ class RaceBook:
             upto_seq: up to which row every share has told.
         """
         for key in sorted(key for key in self._pending if key[0] <= upto_seq):
-            _, track, at_ms = key
+            seq, track, at_ms = key
+            self._change_upto(seq - 1)
             reports = self._pending.pop(key, None)
             race = self.races.get(track)
             if race is not None and reports is not None:
                 cars = race.tick(at_ms, reports)
                 yield self.insights.tick(track, race.at_ms, cars)
+        self._change_upto(upto_seq)
 
     def fill(self, result: dict[str, Any], number: int) -> None:
         """Add to a car's result what comes of comparing it with the others."""
@@ -123,7 +155,7 @@ class RaceBook:
     def cars(self, chassis: str | None = None, track: str | None = None) -> list[dict[str, Any]]:
         """What the laps of each car come to."""
         return [
-            car_summary(race.track, car.chassis, list(car.laps.values()), race.stress_index(car))
+            car_summary(race.track, car.chassis, list(car.laps.values()), race.stress_index(car), race.layout)
             for race, car in self._cars(chassis, track)
         ]
 
@@ -144,6 +176,7 @@ class RaceBook:
                     "track": name,
                     "length_m": race.length_m,
                     "configured": race.configured_m is not None,
+                    "layout": race.layout,
                     "sector_ends_m": [] if known is None else list(known.boundaries_m()),
                     "finish_line": None if known is None else known.finish_line,
                     "cars": len(race.cars),

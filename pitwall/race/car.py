@@ -24,6 +24,7 @@ from pitwall.race.gps import Gps
 from pitwall.race.intake import Intake, Sorted
 from pitwall.race.lap import Lap
 from pitwall.race.laptimer import AFTER_LINE_S, MARGIN_S, Boundaries, Figures, LineTime, Way, figures, line_time
+from pitwall.race.layouts import Layout, Layouts, StoredLayouts
 from pitwall.race.pits import pit_marks, speed_at
 from pitwall.race.place import Line, Sample, driven_scale
 from pitwall.race.tracker import KEPT_S, LONGEST_HOLE_S, REOPEN_S, Tracker
@@ -68,6 +69,7 @@ class Stored(Struct, array_like=True):
     offsets_g: tuple[float, float]
     tells_distance: bool
     gps: Gps
+    layouts: StoredLayouts
 
 
 class Car:
@@ -76,7 +78,7 @@ class Car:
 
     Args:
         track: None where it is not configured: the lap is then one sector.
-        stored: what a predecessor remembered; None for a new car.
+        stored: what a predecessor remembered; None for a new car. The lap that goes on keeps its track then.
 
     Attributes:
         points: accepted since the last report.
@@ -90,12 +92,7 @@ class Car:
     """
 
     def __init__(self, track: Track | None, stored: Stored | None = None) -> None:
-        self.track = track
-        ends = track.boundaries_m() if track is not None else ()
-        self._length_m = track.total_m if track is not None else _NAN
-        self._sectors_m = tuple(ends[:-1])
-        self._finish_line = track.finish_line if track is not None else None
-        self.sectors = max(len(ends), 1)
+        self._layouts = Layouts(track)
         self.points = 0
         self.last_seq = 0
         self.heard_s = -math.inf
@@ -103,6 +100,7 @@ class Car:
         self._begin()
         if stored is not None:
             self._restore(stored)
+            self.change_track(track)
 
     def _begin(self) -> None:
         self.tracker, self.intake, self.axes = Tracker(), Intake(), Axes()
@@ -120,6 +118,15 @@ class Car:
         self._gps = Gps()
         self._times: dict[tuple[int, float], LineTime] = {}
         self._offsets_g = (0.0, 0.0)
+
+    @property
+    def track(self) -> Track | None:
+        """In force for laps that begin now; None where it is not configured."""
+        return self._layouts.newest.track
+
+    def change_track(self, track: Track | None) -> None:
+        """Another track is in force for laps that begin from now on; the lap that goes on keeps its own."""
+        self._layouts.change(track, self.intake.newest_s)
 
     def take(self, rows: Rows, counted_after: int = 0) -> None:
         """
@@ -188,7 +195,7 @@ class Car:
                 self._tells_distance = bool(np.isfinite(near["lapdist_m"]).any())
                 if not self._tells_distance:
                     near = self._gps.place(near, self._finish_line)
-            self.axes.add(near, self._length_m)
+            self.axes.add(near, self.length_m)
             self._insert(near)
             self._follow()
 
@@ -221,22 +228,30 @@ class Car:
         if not len(self.buffer):
             return None
         line = self.tracker.lines[-1] if self.tracker.lines else None
+        layout = self.layout
+        own_m = self.tracker.length(layout.length_m)
         begin_s = self._line_time(line).time_s if line is not None else _NAN
         from_s = self.lap_began_s
         return figures(
             self.buffer.between(from_s - MARGIN_S, math.inf),
             begin_s if math.isfinite(begin_s) else (_NAN if line is None else from_s),
             _NAN,
-            self._bounds(self.tracker.length(self._length_m)),
+            _bounds(layout, own_m),
             (line.after_s if line is not None else -math.inf, math.inf),
-            self._scale(line, self.tracker.length(self._length_m)),
+            self._scale(layout, line, own_m),
             self._offsets_g,
         )
 
     @property
     def length_m(self) -> float:
-        """The lap's, NaN where the track is not configured [m]."""
-        return self._length_m
+        """The lap's now, NaN where the track is not configured [m]."""
+        return self._layouts.newest.length_m
+
+    @property
+    def layout(self) -> Layout:
+        """What the lap that goes on is measured by."""
+        lines = self.tracker.lines
+        return self._layouts.at(lines[-1].after_s if lines else -math.inf)
 
     def lap_so_far(self) -> Rows:
         """The rows of the lap that goes on; a view."""
@@ -277,6 +292,7 @@ class Car:
             self._offsets_g,
             self._tells_distance,
             self._gps,
+            self._layouts.store(),
         )
 
     def _restore(self, stored: Stored) -> None:
@@ -293,6 +309,7 @@ class Car:
         self._last_whole, self._offsets_g = stored.last_whole, stored.offsets_g
         self._late = [np.frombuffer(stored.late, dtype)] if stored.late else []
         self._waiting = np.frombuffer(stored.waiting, dtype) if stored.waiting else None
+        self._layouts.restore(stored.layouts)
 
     def _believe(self) -> None:
         """Take in the row that waits for a second one so far ahead, unless it is absurdly far."""
@@ -326,6 +343,7 @@ class Car:
     def _begin_anew(self) -> None:
         intake = self.intake
         self._begin()
+        self._layouts.begin_anew()
         self.intake = intake
 
     def _insert(self, rows: Rows) -> None:
@@ -350,7 +368,11 @@ class Car:
         if rows.size:
             last = tracker.lines[-1] if tracker.lines else None
             columns = (rows[name].tolist() for name in ("time_s", "lap", "lapdist_m", "speed_kmh"))
-            tracker.take(list(map(Sample, *columns)), self._length_m)
+            samples = list(map(Sample, *columns))
+            taken = 0
+            for end, length_m in self._layouts.parts(rows["time_s"]):
+                # Those that wait for a sample of the speed are given again.
+                taken += tracker.take(samples[taken:end], length_m)
             if last is not None and last not in tracker.lines:
                 # It was taken to lie where it does not: the lap that ended there is to be computed again.
                 self._changed_from_s = min(self._changed_from_s, last.before_s)
@@ -399,6 +421,8 @@ class Car:
         tracker.forget_before(newest_s - KEPT_S)
         if len(tracker.trace) > 4000:
             del tracker.trace[:2000]
+        if lines:
+            self._layouts.drop_before(lines[0].before_s)
         for key in [key for key in self._times if not lines or key[1] < lines[0].after_s]:
             del self._times[key]
 
@@ -412,16 +436,11 @@ class Car:
                 self._times[key] = found
         return found
 
-    def _bounds(self, own_m: float) -> Boundaries:
-        if math.isfinite(self._length_m):
-            return Boundaries(self._length_m, self._sectors_m)
-        return Boundaries(own_m, ())
-
-    def _scale(self, line: Line | None, own_m: float) -> float:
+    def _scale(self, layout: Layout, line: Line | None, own_m: float) -> float:
         if line is not None and line.by == "number":
-            return driven_scale(self.tracker.place, self._length_m) if math.isfinite(self._length_m) else 1.0
-        if math.isfinite(self._length_m) and math.isfinite(own_m):
-            return self._length_m / own_m
+            return driven_scale(self.tracker.place, layout.length_m) if math.isfinite(layout.length_m) else 1.0
+        if math.isfinite(layout.length_m) and math.isfinite(own_m):
+            return layout.length_m / own_m
         return 1.0
 
     def _lap(self, first: Line, last: Line, known: dict[int, Lap]) -> Lap:
@@ -436,13 +455,14 @@ class Car:
         if not math.isfinite(ended.time_s):
             rows = rows[rows["time_s"] <= last.before_s]
         own_m = last.length_m if math.isfinite(last.length_m) else first.length_m
+        layout = self._layouts.at(first.after_s)
         made = figures(
             rows,
             began.time_s,
             ended.time_s,
-            self._bounds(own_m),
+            _bounds(layout, own_m),
             (first.after_s, last.before_s),
-            self._scale(last, own_m),
+            self._scale(layout, last, own_m),
         )
         cut = self.buffer.kept_from_s > first.before_s - MARGIN_S or _lacks(inside)
         estimated = began.estimated or ended.estimated or made.estimated or not timed or clocks.size > 1 or cut
@@ -459,7 +479,7 @@ class Car:
             marks.append("estimated")
         start_s = began.time_s if math.isfinite(began.time_s) else first.after_s
         shift_s = float(inside["shift_s"][0]) if inside.size else self.shift_s
-        sectors = _spans(made.crossings) if whole else (None,) * self.sectors
+        sectors = _spans(made.crossings) if whole else (None,) * layout.sectors
         sent = inside["lap"][np.isfinite(inside["lap"]) & (inside["lap"] > 0) & (inside["lap"] < 32768)]
         return Lap(
             number,
@@ -474,17 +494,28 @@ class Car:
             int(inside["seq"].max()) if inside.size else 0,
             tuple(marks),
             int(sent[sent.size // 2]) if sent.size else None,
+            layout.number,
         )
+
+    @property
+    def _finish_line(self) -> tuple[float, float] | None:
+        return None if self.track is None else self.track.finish_line
 
     def _learn_way(self, rows: Rows, began_s: float, ended_s: float) -> None:
         """Learn the way around the track from a lap of a car that sends its position and no distance."""
         way = Way(rows)
         begun_m, end_m = np.interp((began_s, ended_s), way.times, way.driven)
         inside = (way.times >= began_s) & (way.times < ended_s)
-        length_m = self._length_m if math.isfinite(self._length_m) else float(end_m - begun_m)
+        length_m = self.length_m if math.isfinite(self.length_m) else float(end_m - begun_m)
         if end_m > begun_m:
             scale = length_m / float(end_m - begun_m)
             self._gps.learn(rows[inside], (way.driven[inside] - begun_m) * scale, length_m)
+
+
+def _bounds(layout: Layout, own_m: float) -> Boundaries:
+    if math.isfinite(layout.length_m):
+        return Boundaries(layout.length_m, layout.sectors_m)
+    return Boundaries(own_m, ())
 
 
 def _spans(moments: NDArray[np.float64]) -> tuple[float | None, ...]:

@@ -34,6 +34,7 @@ class Lap(Struct, array_like=True):
         first_seq, last_seq: the first and the last point of it.
         marks: some of ``MARKS``, in that order; a clean lap has none.
         lap_sent: the lap number the car sent during it; None where it sent none.
+        layout: the ``Track.layout`` that its sectors are those of.
     """
 
     number: int
@@ -48,6 +49,7 @@ class Lap(Struct, array_like=True):
     last_seq: int = 0
     marks: tuple[str, ...] = field(default_factory=tuple)
     lap_sent: int | None = None
+    layout: int = 0
 
     @property
     def end_s(self) -> float | None:

@@ -38,6 +38,8 @@ class RaceCar(FieldCar):
         self.sectors_s: list[float | None] = []
         self.stress: float | None = None
         self.tick: CarTick | None = None
+        #: The ``Track.layout`` that the best sectors are of.
+        self.layout = 0
 
     @property
     def last(self) -> Lap | None:
@@ -63,6 +65,11 @@ class RaceCar(FieldCar):
         else:
             self._judge((lap,))
 
+    def change_layout(self, layout: int) -> None:
+        """The best sectors are those of another layout from now on."""
+        self.layout = layout
+        self._judge(self.laps.values(), anew=True)
+
     def _judge(self, laps: Iterable[Lap], anew: bool = False) -> None:
         if anew:
             self.best_s, self.sectors_s, self.stress = None, [], None
@@ -71,6 +78,8 @@ class RaceCar(FieldCar):
                 continue
             self.best_s = lap.time_s if self.best_s is None else min(self.best_s, lap.time_s)
             self.stress = sum(lap.stress)
+            if lap.layout != self.layout:
+                continue
             if len(self.sectors_s) != len(lap.sectors_s):
                 self.sectors_s = [None] * len(lap.sectors_s)
             for index, time_s in enumerate(lap.sectors_s):
@@ -87,6 +96,7 @@ class TrackRace:
         track: its name.
         length_m: of the lap; None where the track is not configured, and its length is learnt.
         loss_s: the loss that laps are counted to [s].
+        layout: the ``Track.layout`` of its sectors.
 
     Attributes:
         gaps: of every car, in order of position, at the last tick.
@@ -94,7 +104,7 @@ class TrackRace:
         at_ms: the last tick [ms since 1970].
     """
 
-    def __init__(self, track: str, length_m: float | None, loss_s: float) -> None:
+    def __init__(self, track: str, length_m: float | None, loss_s: float, layout: int = 0) -> None:
         self.track = track
         self.configured_m = length_m
         self.cars: dict[int, RaceCar] = {}
@@ -106,6 +116,7 @@ class TrackRace:
         #: Of laps, by car and number: their end, and what the car's distance made of them.
         self._lengths: dict[tuple[str, int], tuple[float, float]] = {}
         self._length_m = length_m
+        self.layout = layout
 
     @property
     def length_m(self) -> float | None:
@@ -115,6 +126,17 @@ class TrackRace:
     def know(self, number: int, chassis: str) -> None:
         """A car is followed from now on."""
         self.cars[number] = RaceCar(chassis)
+        self.cars[number].layout = self.layout
+
+    def change_track(self, length_m: float | None, layout: int) -> None:
+        """The track is another from now on: see ``__init__``."""
+        self.configured_m, self.layout = length_m, layout
+        if length_m is not None:
+            self._length_m = length_m
+            self._lengths.clear()
+        for car in self.cars.values():
+            car.change_layout(layout)
+        self._judge_all()
 
     def forget(self, number: int) -> RaceCar | None:
         """A car is not followed any more."""
@@ -222,12 +244,15 @@ class TrackRace:
         if self.configured_m is None:
             self._keep_length(car.chassis, lap)
         if before is not None and corrected:
-            self._begin_bests()
-            for each in self.cars.values():
-                for kept in each.laps.values():
-                    self._keep_best(kept)
+            self._judge_all()
         else:
             self._keep_best(lap)
+
+    def _judge_all(self) -> None:
+        self._begin_bests()
+        for car in self.cars.values():
+            for lap in car.laps.values():
+                self._keep_best(lap)
 
     def _begin_bests(self) -> None:
         self.best_s: float | None = None
@@ -238,9 +263,10 @@ class TrackRace:
         if not lap.clean or lap.time_s is None:
             return
         self.best_s = lap.time_s if self.best_s is None else min(self.best_s, lap.time_s)
-        if len(self.sectors_s) != len(lap.sectors_s):
-            self.sectors_s = [None] * len(lap.sectors_s)
-        for bests, times in ((self.minis_s, lap.minis_s), (self.sectors_s, lap.sectors_s)):
+        sectors_s = lap.sectors_s if lap.layout == self.layout else ()
+        if sectors_s and len(self.sectors_s) != len(sectors_s):
+            self.sectors_s = [None] * len(sectors_s)
+        for bests, times in ((self.minis_s, lap.minis_s), (self.sectors_s, sectors_s)):
             for index, time_s in enumerate(times):
                 best = bests[index]
                 if time_s is not None and (best is None or time_s < best):

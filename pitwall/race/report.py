@@ -113,9 +113,11 @@ def car_report(number: int, track_name: str, chassis: str, car: Car) -> CarRepor
     lap = car.lap_so_far()
     now = car.current()
     last = car.laps[-1] if car.laps else None
-    stress = {str(index): 0.0 for index in range(car.sectors)}
+    layout = car.layout
+    stress = {str(index): 0.0 for index in range(layout.sectors)}
     times: dict[str, float] = {}
-    if last is not None:
+    # Where the sectors lie elsewhere now, the last lap's times are those of others.
+    if last is not None and last.layout == layout.number:
         times = {str(index): time_s for index, time_s in enumerate(last.sectors_s) if time_s is not None}
     if now is not None:
         stress = {str(index): round(float(value), 3) for index, value in enumerate(now.stress)}

@@ -124,6 +124,12 @@ class Share:
         if forget:
             self._forget_tracks()
 
+    def change_tracks(self, tracks: Tracks) -> None:
+        """Other tracks are in force for laps that begin from now on."""
+        self._tracks = tracks
+        for number, car in self.cars.items():
+            car.change_track(self._track(self._names[number][0]))
+
     def _forget_tracks(self) -> None:
         """Remember nothing of tracks that no car is followed on: anybody can name one."""
         used = set(np.unique(self._track_of).tolist())

@@ -51,6 +51,7 @@ def lap_row(
         "field_best": lap.clean and lap.time_s == field_best_s,
         "corrected": corrected,
         "lap_sent": lap.lap_sent,
+        "layout": lap.layout,
         "gap_at_line_s": _rounded(gap_at_line_s),
         "first_seq": lap.first_seq,
         "last_seq": lap.last_seq,
@@ -62,11 +63,11 @@ def best_lap_s(laps: Iterable[Lap]) -> float | None:
     return min((lap.time_s for lap in laps if lap.clean and lap.time_s is not None), default=None)
 
 
-def theoretical_best_s(laps: Iterable[Lap]) -> float | None:
-    """The sum of the fastest time in each sector over all clean laps [s]; None where a sector has none."""
+def theoretical_best_s(laps: Iterable[Lap], layout: int = 0) -> float | None:
+    """The sum of the fastest time in each sector over all clean laps of a layout [s]; None where a sector has none."""
     best: list[float | None] = []
     for lap in laps:
-        if not lap.clean:
+        if not lap.clean or lap.layout != layout:
             continue
         best += [None] * (len(lap.sectors_s) - len(best))
         for index, time_s in enumerate(lap.sectors_s):
@@ -78,16 +79,25 @@ def theoretical_best_s(laps: Iterable[Lap]) -> float | None:
 
 
 def car_summary(
-    track: str, chassis: str, laps: Sequence[Lap], tire_stress_index: float | None = None
+    track: str, chassis: str, laps: Sequence[Lap], tire_stress_index: float | None = None, layout: int = 0
 ) -> dict[str, Any]:
-    """What the laps of a car, oldest first, come to; ``tire_stress_index`` is 100 for the median of the field."""
+    """
+    What the laps of a car, oldest first, come to.
+
+    Args:
+        track: where they were driven.
+        chassis: by which car.
+        laps: oldest first.
+        tire_stress_index: 100 for the median of the field.
+        layout: the ``Track.layout`` that the best sectors are of.
+    """
     return {
         "chassis": chassis,
         "track": track,
         "laps": len(laps),
         "clean_laps": sum(lap.clean for lap in laps),
         "best_lap_s": _rounded(best_lap_s(laps)),
-        "theoretical_best_s": _rounded(theoretical_best_s(laps)),
+        "theoretical_best_s": _rounded(theoretical_best_s(laps, layout)),
         "last_lap_s": _rounded(laps[-1].time_s) if laps else None,
         "tire_stress_index": tire_stress_index,
     }

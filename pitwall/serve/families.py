@@ -139,6 +139,13 @@ FAMILIES: Final = (
         "HTTP connections, WebSockets not among them",
         lambda now: _one(now.sources.connections()),
     ),
+    Family(
+        "pitwall_connections_refused_total",
+        "counter",
+        "connections over MAX_CONNECTIONS (total) or MAX_PER_ADDRESS (address), WebSockets among them",
+        lambda now: [((limit,), count) for limit, count in now.sources.connections_refused().items()],
+        ("limit",),
+    ),
     # What goes out.
     Family(
         "pitwall_flushes_total",

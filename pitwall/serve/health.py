@@ -46,6 +46,7 @@ class Health:
         lag: how late the reactor is [ms].
         running: whether the server runs; not any more once it has been told to end.
         udp_port: where datagrams are awaited.
+        connections_refused: those over a limit, by the limit.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Health:
         lag: Callable[[], dict[str, float]] = dict,
         running: Callable[[], bool] = lambda: True,
         udp_port: int | None = None,
+        connections_refused: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         self._hub = hub
         self._broadcaster = broadcaster
@@ -73,6 +75,7 @@ class Health:
         self._lag = lag
         self._running = running
         self._udp_port = udp_port
+        self._connections_refused = connections_refused
         self.rate = RateMeter()
 
     def sample(self, now: float) -> None:
@@ -110,6 +113,7 @@ class Health:
             "workerRestarts": self._aggregation.restarts,
             "cars": len(self._hub.cars),
             "carsEvicted": self._hub.cars.evicted,
+            "connectionsRefused": dict(self._connections_refused()),
             "accepted": dict(ledger.accepted),
             "refused": refused_by_door(ledger.refused),
             "repairs": dict(ledger.repairs),

@@ -66,7 +66,7 @@ _ALWAYS: Final = {
 #: The answers that every resource may give that is not for everyone.
 _GATED: Final = {
     401: "a key is needed, and there is none, or none that is known",
-    403: "the key is not for that",
+    403: "the key is not for that, or the page that posts is not one that may use the server",
     429: "too many wrong keys from this address, or tickets that are not used; Retry-After says how long to wait [s]",
 }
 #: The name of the way to say a key.
@@ -143,7 +143,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         {
             200: {JSON: IngestAnswer},
             400: {JSON: {"anyOf": [ref(IngestAnswer), ref(ErrorAnswer)]}},
-            **{status: {JSON: ErrorAnswer} for status in (409, 413, 415, 503)},
+            **{status: {JSON: ErrorAnswer} for status in (403, 409, 413, 415, 503)},
         },
         INGEST,
         body={
@@ -153,7 +153,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         },
         scope=TO_INGEST,
     ),
-    "ticket": Operation({200: {JSON: TicketAnswer}}),
+    "ticket": Operation({200: {JSON: TicketAnswer}, 403: {JSON: ErrorAnswer}}),
     "client": Operation(
         {200: {"text/javascript": _TEXT, "text/plain": _TEXT}, 404: {JSON: ErrorAnswer}},
         path=(CLIENT_FILE,),

@@ -1,4 +1,4 @@
-"""Which web pages may use the server from a browser: one policy for CORS and for the WebSocket."""
+"""Which web pages may use the server from a browser: one policy for CORS, for posts and for the WebSocket."""
 
 from __future__ import annotations
 
@@ -37,6 +37,22 @@ class OriginPolicy:
             return origin in self._allowed or not self._allowed.isdisjoint(any_port)
         name = _hostname(origin)
         return name is not None and (name in _LOCAL or name == _hostname(f"http://{host}"))
+
+    def may_change(self, origins: Sequence[str], sites: Sequence[str], host: str | None) -> bool:
+        """
+        Whether a request that changes something may be from where it says it is.
+
+        A browser may send one for any page, and without asking first; the page only can't
+        read the answer. A program sends neither header.
+
+        Args:
+            origins: every Origin header.
+            sites: every Sec-Fetch-Site header, which tells of a page where it has no Origin.
+            host: the Host header.
+        """
+        if origins:
+            return all(self.allows(origin, host) for origin in origins)
+        return "*" in self._allowed or not any(site.strip().lower() == "cross-site" for site in sites)
 
 
 def _hostname(url: str) -> str | None:

@@ -36,6 +36,7 @@ class Sources:
         pending: by door, the rows that are in no point yet.
         kernel_drops: datagrams that the kernel had no room for.
         connections: of HTTP.
+        connections_refused: those over a limit, by the limit.
         buckets: what is read from S3, one or none.
     """
 
@@ -48,6 +49,7 @@ class Sources:
     pending: Callable[[], dict[str, int]]
     kernel_drops: Callable[[], int] = int
     connections: Callable[[], int] = int
+    connections_refused: Callable[[], Mapping[str, int]] = dict
     buckets: tuple[Any, ...] = ()
 
 

@@ -39,6 +39,8 @@ from pitwall.wire.messages import recent
 
 #: A name or an address, and perhaps a port (RFC 3986, section 3.2).
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.%]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(:[0-9]*)?")
+#: Methods that change nothing.
+_HARMLESS = frozenset((b"GET", b"HEAD", b"OPTIONS"))
 _METHOD = re.compile(rb"[A-Z]{1,20}", re.ASCII)
 
 
@@ -118,6 +120,16 @@ class RestAPI:
             host = request.getHeader(b"host")
             if self._origins.allows(_text(origin), _text(host)):
                 request.setHeader(b"access-control-allow-origin", origin)
+
+    def may_change(self, request: Any) -> bool:
+        """Whether a request that changes something comes from a page that may use the server, or from none."""
+        headers = request.requestHeaders
+        origins, sites = headers.getRawHeaders(b"origin", ()), headers.getRawHeaders(b"sec-fetch-site", ())
+        return not (origins or sites) or self._origins.may_change(
+            [origin.decode("latin-1") for origin in origins],
+            [site.decode("latin-1") for site in sites],
+            _text(request.getHeader(b"host")),
+        )
 
     @app.route("/", methods=["GET"])
     def index(self, request: Any) -> bytes:
@@ -340,6 +352,9 @@ class Root(Resource):
             return error_body("wanted one Host header, with a host and perhaps a port")
         if request.method == b"OPTIONS":
             return self._options(request)
+        if request.method not in _HARMLESS and not self._api.may_change(request):
+            request.setResponseCode(403)
+            return error_body("pages from this origin may not post; see ALLOWED_ORIGINS")
         if not _routable(request):
             request.setResponseCode(400)
             return error_body("wanted a path from / on, in UTF-8")

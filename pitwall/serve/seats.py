@@ -13,6 +13,8 @@ from pitwall.addresses import source_of
 
 #: Connections over the limit at a time.
 SPARE = 16
+#: What a connection may be over: MAX_CONNECTIONS, MAX_PER_ADDRESS.
+LIMITS = ("total", "address")
 #: An address may have so many connections whatever its share comes to.
 LEAST_SHARE = 100
 
@@ -54,30 +56,39 @@ class Seats:
 
     Attributes:
         taken: connections within the limits now.
-        refused: connections that were over them so far.
+        refused: connections that were over them so far, by the limit: "total" or "address".
     """
 
     def __init__(self, most: int, most_each: int) -> None:
         self.most = most
         self.most_each = most_each
         self.taken = 0
-        self.refused = 0
+        self.refused = dict.fromkeys(LIMITS, 0)
         self._spare = SPARE
         # No longer than there are connections.
         self._by_address: Counter[str] = Counter()
 
-    def take(self, host: str) -> Seat | None:
-        """A seat for a connection from this address; None when not even a spare one is free."""
+    def take(self, host: str, again: bool = False) -> Seat | None:
+        """
+        A seat for a connection from this address; None when not even a spare one is free.
+
+        Args:
+            host: the address.
+            again: this has been asked for the same connection before, and it is counted.
+        """
         key = source_of(host)
         if self.taken >= self.most:
+            limit = "total"
             refusal = f"too many connections, wanted {self.most} at most; see MAX_CONNECTIONS"
         elif self._by_address[key] >= self.most_each:
+            limit = "address"
             refusal = f"too many connections from your address, wanted {self.most_each} at most; see MAX_PER_ADDRESS"
         else:
             self.taken += 1
             self._by_address[key] += 1
             return Seat(self, key, "")
-        self.refused += 1
+        if not again:
+            self.refused[limit] += 1
         if self._spare == 0:
             return None
         self._spare -= 1

@@ -263,7 +263,7 @@ class BoundedSite(Site):
         if seat is None and self.hurried:
             # Those who say nothing must not keep out who asks for health.
             next(iter(self.hurried)).make_place()
-            seat = self.seats.take(host)
+            seat = self.seats.take(host, again=True)
         if seat is None:
             return _HangUp()
         channel: Any = super().buildProtocol(addr)

@@ -41,15 +41,33 @@ TICK_S = 0.2
 PATIENCE = 2
 
 
+class RowsElsewhere(SharedRows):
+    """Rows that the workers look for in another place than where they are."""
+
+    def __init__(self, capacity: int, path: str) -> None:
+        super().__init__(capacity)
+        self._elsewhere = path
+
+    @property
+    def path(self) -> str:
+        """Where the workers look."""
+        return self._elsewhere
+
+    def be_there(self) -> None:
+        """Put them there."""
+        os.symlink(super().path, self._elsewhere)
+
+
 class Pit:
     """An aggregation service with real workers, what is published to it and what it tells."""
 
     def __init__(
-        self, workers: int, capacity: int = 65_536, most_cars: int = 256, tracks_path: str | None = None
+        self, workers: int, capacity: int = 65_536, most_cars: int = 256, rows_path: str | None = None
     ) -> None:
-        self.hub = Hub(PointRing(1000), SharedRows(capacity), "epoch", most_cars)
+        rows = SharedRows(capacity) if rows_path is None else RowsElsewhere(capacity, rows_path)
+        self.hub = Hub(PointRing(1000), rows, "epoch", most_cars)
         self.told: list[tuple[float, dict[str, Any]]] = []
-        self.service = AggregationService(self.hub, reactor, workers, TICK_S, self._tell, tracks_path)
+        self.service = AggregationService(self.hub, reactor, workers, TICK_S, self._tell)
         self._decoder = PointDecoder()
         self.others = set(children(os.getpid()))
         self.service.startService()
@@ -304,16 +322,13 @@ class WorkerTests(TestCase):
 
     async def test_crash_at_start(self) -> None:
         """A worker that can't start is tried again after a pause, and serves as soon as it can."""
-        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-            file.write("no tracks")
-            file.flush()
-            pit = self.pit(1, tracks_path=file.name)
+        with tempfile.TemporaryDirectory() as directory:
+            pit = self.pit(1, rows_path=f"{directory}/rows")
             await deferLater(reactor, 6)
             self.assertFalse(pit.service.warm)
             self.assertTrue(2 <= pit.service.restarts + 1 <= 4, pit.service.restarts)
-            Path(file.name).write_text(
-                '{"short": {"total_m": 1000, "sectors": [{"name": "S1", "start_m": 0, "end_m": 1000}]}}'
-            )
+            assert isinstance(pit.hub.rows, RowsElsewhere)
+            pit.hub.rows.be_there()
             pit.publish([{"track": "short", "chassis": "GR86-001"}])
             await pit.until("results", lambda: pit.counted == 1, 10)
 
@@ -408,10 +423,8 @@ class WorkerTests(TestCase):
         pit = Pit(2)
         await pit.stop()
         self.assertEqual(pit.pids, [])
-        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-            file.write("no tracks")
-            file.flush()
-            pit = Pit(1, tracks_path=file.name)
+        with tempfile.TemporaryDirectory() as directory:
+            pit = Pit(1, rows_path=f"{directory}/rows")
             await pit.until("a pause", lambda: not pit.pids, 10)
             await pit.stop()
             self.assertEqual(pit.pids, [])

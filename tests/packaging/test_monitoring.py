@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pitwall.config import SETTINGS
 from pitwall.serve.families import ENDINGS, FAMILIES, OUTCOMES, STATES, Family
+from pitwall.serve.seats import LIMITS
 from tests.packaging.shipping import ROOT
 from tests.packaging.test_manifests import manifest
 
@@ -30,6 +31,7 @@ VALUES = {
     "state": set(STATES),
     "outcome": {*OUTCOMES, "sample", "duplicate", "refused"},
     "reason": set(ENDINGS.values()),
+    "limit": set(LIMITS),
 }
 
 

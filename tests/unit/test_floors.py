@@ -28,7 +28,7 @@ FLOORS = {
     **dict.fromkeys(("hub", "intake", "cars", "times", "ring", "rows", "ledger", "histogram", "shared", "keys"), 1),
     **dict.fromkeys(_ADDRESSES, 1),
     **dict.fromkeys(("ingest", "serve", "store", "pool", "importer", "client"), 2),
-    **dict.fromkeys(("service", "config", "cli", "listen", "guards", "tls", "ready", "logs"), 3),
+    **dict.fromkeys(("service", "config", "cli", "listen", "guards", "tls", "ready", "logs", "trackfile"), 3),
 }
 #: What floors 0 and 1 do without. Klein and Ampoule install a reactor when they are imported.
 FRAMEWORKS = {"twisted", "klein", "autobahn", "ampoule", "treq"}

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from pitwall.model.track import Track, TrackFileError, packaged_tracks, parse_tracks
+from pitwall.model.track import CurrentTracks, Track, TrackFileError, packaged_tracks, parse_tracks
 
 #: Length and sector ends [m] by the official track maps, which give inches.
 OFFICIAL = {
@@ -51,6 +51,35 @@ class PackagedTests(SynchronousTestCase):
             assert found is not None, name
             self.assertEqual(found.name, wanted)
         self.assertIsNone(tracks.get("Nordschleife"))
+
+
+class FollowTests(SynchronousTestCase):
+    """Tracks take the place of others."""
+
+    def test_layouts(self) -> None:
+        """Those with another length or other sectors get a new layout; all that are not the same are named."""
+        before = parse_tracks(
+            json.dumps({name: {"total_m": 1000, "sectors": sectors(400, 1000)} for name in ("a", "b", "c", "gone")})
+        )
+        entry = {"total_m": 1000, "sectors": sectors(400, 1000)}
+        text = {
+            "a": entry,
+            "b": {**entry, "sectors": sectors(500, 1000)},
+            "c": {**entry, "aliases": ["d"]},
+            "new": entry,
+        }
+        tracks, names = parse_tracks(json.dumps(text)).follow(before, 3)
+        self.assertEqual([track.layout for track in tracks], [0, 3, 0, 3])
+        self.assertEqual(names, ("b", "c", "new", "gone"))
+        again, names = parse_tracks(json.dumps(text)).follow(tracks, 4)
+        self.assertEqual((list(again), names), (list(tracks), ()))
+
+    def test_current(self) -> None:
+        """Who holds the current ones sees the change."""
+        current = CurrentTracks(packaged_tracks())
+        current.change(parse_tracks(json.dumps({"a": {"total_m": 1000, "sectors": sectors(1000)}})))
+        self.assertIsNone(current.get("barber"))
+        self.assertEqual([track.name for track in current], ["a"])
 
 
 class ParseTests(SynchronousTestCase):

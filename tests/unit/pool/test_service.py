@@ -15,10 +15,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pitwall.hub import Hub
 from pitwall.model.point import iso_utc
-from pitwall.model.track import packaged_tracks
+from pitwall.model.track import Sector, Track, Tracks, packaged_tracks
 from pitwall.pool import service
 from pitwall.pool.checkpoint import CheckpointStore, checkpoints_size
-from pitwall.pool.commands import Aggregate, Fetch, Know, in_parts
+from pitwall.pool.commands import Aggregate, Fetch, Know, Lay, in_parts
 from pitwall.pool.process import REPLY_S, START_S
 from pitwall.pool.service import AggregationService
 from pitwall.pool.worker import SharedShare, partition_of
@@ -28,6 +28,7 @@ from pitwall.shared import shared_file, shared_path
 from pitwall.wire.points import PointDecoder
 
 TICK_S = 0.6
+ONE_SECTOR = Tracks([Track("barber", 3674.7, (Sector("S1", 0.0, 3674.7),), layout=1)])
 #: The first two belong to the first of two workers, the others to the second.
 CARS = ("GR86-010", "GR86-011", "GR86-000", "GR86-001")
 
@@ -56,8 +57,9 @@ class FakePool:
         self._cleanup(reader.close)
         self._cleanup(store.close)
         self._parts: list[bytes] = []
+        self._tracks = b""
         self._share = SharedShare(
-            reader, packaged_tracks(), self._number, self._workers, store, self._hub.rows.capacity, TICK_S
+            reader, Tracks([]), self._number, self._workers, store, self._hub.rows.capacity, TICK_S
         )
         self.started_count += 1
         self.answered = False
@@ -102,6 +104,12 @@ class FakePool:
         if command is Know:
             decode = msgspec.msgpack.decode
             self._share.know([tuple(car) for car in decode(arguments["cars"])], decode(arguments["forget"]))
+            return {}
+        if command is Lay:
+            self._tracks += arguments["part"]
+            if arguments["last"]:
+                tracks, self._tracks = msgspec.msgpack.decode(self._tracks, type=list[Track]), b""
+                self._share.lay(Tracks(tracks), arguments["after_seq"])
             return {}
         if command is Fetch:
             return {"part": self._parts[arguments["index"]]}
@@ -280,10 +288,75 @@ class ServiceTests(SynchronousTestCase):
 
     def test_time_to_answer(self) -> None:
         """A worker that has just been started is given longer to answer."""
-        self.assertEqual(self.pools[0].asked, [(Aggregate, START_S)])
+        self.assertEqual(self.pools[0].asked, [(Lay, START_S), (Aggregate, START_S)])
         self.publish(*CARS)
         self.tick()
-        self.assertEqual(self.pools[0].asked[1:], [(Know, REPLY_S), (Aggregate, REPLY_S), (Fetch, None)])
+        self.assertEqual(self.pools[0].asked[2:], [(Know, REPLY_S), (Aggregate, REPLY_S), (Fetch, None)])
+
+    def sectors(self, message: dict[str, Any]) -> dict[str, int]:
+        """How many sectors each car of a message has."""
+        return {result["chassis"]: len(result["perSectorStress"]) for result in message["data"]}
+
+    def test_other_tracks(self) -> None:
+        """Other tracks are told to every worker, before the rows they are in force for; screens hear of it once."""
+        self.service.change_tracks(ONE_SECTOR, ("barber",))
+        self.publish(*CARS)
+        (message,) = self.tick()
+        self.assertEqual(self.sectors(message), dict.fromkeys(CARS, 1))
+        self.assertEqual(message["meta"]["tracksChanged"], ["barber"])
+        self.publish(*CARS)
+        (message,) = self.tick()
+        self.assertNotIn("tracksChanged", message["meta"])
+        for pool in self.pools:
+            self.assertEqual([command for command, _ in pool.asked].count(Lay), 2)
+
+    def test_other_tracks_in_time(self) -> None:
+        """The lap that goes on is not touched, and rows that were there before count for the tracks before."""
+        self.publish(*CARS)
+        self.service.change_tracks(ONE_SECTOR, ("barber",))
+        self.publish("GR86-099")
+        (message,) = self.tick()
+        self.assertEqual(self.sectors(message), {**dict.fromkeys(CARS, 3), "GR86-099": 1})
+        self.assertEqual(self.service.book.tracks()[0]["sector_ends_m"], [3674.7])
+
+    def test_other_tracks_for_a_new_worker(self) -> None:
+        """A worker that takes another's place has the tracks that were in force at each row."""
+        self.publish(*CARS)
+        for number in range(3):
+            self.service.change_tracks(ONE_SECTOR, ("barber",))
+            self.publish(f"GR86-10{number}")
+            self.service.change_tracks(packaged_tracks(), ("barber",))
+            self.publish(f"GR86-20{number}")
+        self.tick()
+        for pool in self.pools:
+            pool.replace()
+        self.publish(*CARS, "GR86-100", "GR86-102", "GR86-201")
+        (message,) = self.tick()
+        one, three = dict.fromkeys(("GR86-100", "GR86-102"), 1), dict.fromkeys((*CARS, "GR86-201"), 3)
+        self.assertEqual(self.sectors(message), one | three)
+
+    def test_other_tracks_again_and_again(self) -> None:
+        """However often the tracks have changed, a worker that takes another's place is told of few, and the last."""
+        for _ in range(3 * service.MOST_LAID):
+            for tracks in (packaged_tracks(), ONE_SECTOR):
+                self.service.change_tracks(tracks, ("barber",))
+                self.publish("GR86-010")
+        self.tick()
+        self.pools[1].replace()
+        before = len(self.pools[1].asked)
+        self.publish(*CARS)
+        (message,) = self.tick()
+        asked = [command for command, _ in self.pools[1].asked[before:]]
+        self.assertEqual(asked.count(Lay), service.MOST_LAID)
+        self.assertEqual({car: self.sectors(message)[car] for car in CARS[2:]}, dict.fromkeys(CARS[2:], 1))
+
+    def test_long_track_file(self) -> None:
+        """However many tracks there are, workers get them all."""
+        many = [Track(f"track {number}", 1000.0, (Sector("x" * 90, 0.0, 1000.0),)) for number in range(1000)]
+        self.service.change_tracks(Tracks([*many, *ONE_SECTOR]), ("barber",))
+        self.publish(*CARS)
+        (message,) = self.tick()
+        self.assertEqual(self.sectors(message), dict.fromkeys(CARS, 1))
 
     def test_bad_tick(self) -> None:
         """A tick that fails is logged, and the next one comes."""

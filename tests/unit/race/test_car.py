@@ -315,13 +315,18 @@ class StoredTests(SynchronousTestCase):
                         self.assertEqual(self.told(rows, track, every), plain)
 
     def test_other_sectors(self) -> None:
-        """What was stored before the track file was changed goes on, with the sectors there are now."""
+        """What was stored before the track file was changed goes on, with the sectors of now from the next line on."""
         times = np.arange(0, 110, 0.05)
         rows = hand_made(times, lapdist_m=(200 + 30 * times) % 1000, speed_kmh=108.0)
         car = Car(SHORT)
         car.take(rows)
         car.tick()
         other = again(car, SHORTWAY)
-        other.take(rows[-1:])
+        later = np.arange(110, 140, 0.05)
+        rows = hand_made(later, lapdist_m=(200 + 30 * later) % 1000, speed_kmh=108.0)
+        other.take(rows[:1])
+        other.tick()
+        self.assertEqual(len(car_report(0, "track", "car", other).result["perSectorStress"]), 2)
+        other.take(rows[1:])
         other.tick(final=True)
         self.assertEqual(len(car_report(0, "track", "car", other).result["perSectorStress"]), 3)

@@ -50,6 +50,7 @@ class ARace:
                     "track": name,
                     "length_m": 3674.7,
                     "configured": True,
+                    "layout": 0,
                     "sector_ends_m": [1029.0, 2609.4, 3674.7],
                     "finish_line": [33.5326722, -86.6196083],
                     "cars": len(self.cars(None, name)),

@@ -15,7 +15,7 @@ from pitwall.contract.insight import Checks
 from pitwall.ingest.s3 import S3Service
 from pitwall.ingest.s3queue import Notifications
 from pitwall.model.channels import CHANNELS
-from pitwall.model.track import packaged_tracks
+from pitwall.model.track import Sector, Track, Tracks, packaged_tracks
 from pitwall.pool import service
 from pitwall.pool.service import AggregationService
 from pitwall.race.book import RaceBook
@@ -128,6 +128,8 @@ class RaceTests(SynchronousTestCase):
         points = [encode_point(point) for point in Race(CONFIG).points(0, RACE_S)]
         screen, got = Screen(self.server, query=b"?snapshot=1"), []
         for tick, start in enumerate(range(0, len(points), count)):
+            if tick == 10:
+                self.service.change_tracks(Tracks([Track("barber", 3670.0, (Sector("S1", 0.0, 3670.0),))]), ("barber",))
             self.post(b"[" + b",".join(points[start : start + count]) + b"]")
             self.server.reactor.advance(TICK_S - 0.2)
             self.server.reactor.advance(0.2)

@@ -265,6 +265,8 @@ class AnswerTests(OpenAPICase):
             *(self.check(200, "GET", f"/dashboard/{name}") for name in page.names()),
             self.check(404, "GET", "/dashboard/other.js"),
             self.check(200, "POST", "/api/ticket"),
+            self.check(403, "POST", "/api/ticket", None, {"Origin": "http://evil.example"}),
+            self.check(403, "POST", post, A_POINT, {"Origin": "null"}),
             self.check(200, "GET", "/api/openapi.json"),
             self.check(200, "GET", "/api/asyncapi.json"),
         }

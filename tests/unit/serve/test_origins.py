@@ -56,6 +56,24 @@ class DefaultPolicyTests(SynchronousTestCase):
         self.assertFalse(OriginPolicy(["https://wall.example.com"]).allows(origin, host))
 
 
+class ChangeTests(SynchronousTestCase):
+    """Who may change something."""
+
+    def test_every_header(self) -> None:
+        """Every Origin must be allowed, where there are several; one that is allowed outdoes Sec-Fetch-Site."""
+        policy = OriginPolicy(["https://wall.example.com"])
+        own, other = "https://wall.example.com", "https://evil.example"
+        self.assertTrue(policy.may_change([own], ["cross-site"], "10.0.0.5"))
+        self.assertFalse(policy.may_change([own, other], [], "10.0.0.5"))
+        self.assertFalse(policy.may_change([], ["none", "cross-site"], "10.0.0.5"))
+        self.assertTrue(policy.may_change([], ["same-site"], "10.0.0.5"))
+
+    def test_everybody(self) -> None:
+        """With ``*`` whatever page may."""
+        self.assertTrue(OriginPolicy(["*"]).may_change(["null"], ["cross-site"], None))
+        self.assertTrue(OriginPolicy(["*"]).may_change([], ["cross-site"], None))
+
+
 class ListedOriginsTests(SynchronousTestCase):
     """With ``ALLOWED_ORIGINS`` exactly these may."""
 

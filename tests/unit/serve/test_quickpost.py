@@ -66,6 +66,7 @@ class QuickPostTests(SynchronousTestCase):
             request(*HEADERS, line=b"POST /api/ingest HTTP/1.0"),
             request(*HEADERS, line=b"PUT /api/ingest HTTP/1.1"),
             request(*HEADERS, b"Origin: http://elsewhere"),
+            request(*HEADERS, b"Sec-Fetch-Site: cross-site"),
             request(*HEADERS, b"Connection: close"),
             request(*HEADERS, b"Expect: 100-continue"),
             request(*HEADERS, b"Transfer-Encoding: chunked"),

@@ -261,6 +261,55 @@ class CrossOriginTests(RestCase):
         self.assertIsNone(self.allowed("http://evil.example", "OPTIONS"))
 
 
+class ForeignPostTests(RestCase):
+    """Pages that may not use the server can't change anything by a visitor's browser."""
+
+    def post(self, path: str = "/api/ingest", method: str = "POST", **headers: str) -> int:
+        """Post a point; the status."""
+        before = self.server.hub.last_seq
+        status, _, body = self.ask(method, path, A_POINT, **headers)
+        answer = json.loads(body)
+        if status == 403:
+            self.assertEqual(answer, {"ok": False, "error": "pages from this origin may not post; see ALLOWED_ORIGINS"})
+            self.assertEqual(self.server.hub.last_seq, before)
+        return status
+
+    def test_foreign(self) -> None:
+        """Whatever the type of the body, and wherever it goes: 403 in JSON, and nothing is taken in."""
+        for headers in (
+            {"Origin": "http://evil.example"},
+            {"Origin": "null"},
+            {"Origin": ""},
+            {"Origin": "http://evil.example", "Sec_Fetch_Site": "same-origin"},
+            {"Sec_Fetch_Site": "cross-site"},
+            {"Sec_Fetch_Site": " Cross-Site "},
+        ):
+            for kind in ({}, {"Content_Type": "text/plain"}, {"Content_Type": "application/json"}):
+                self.assertEqual(self.post(**headers, **kind), 403, (headers, kind))
+            for path in ("/api/ticket", "/api/health", "/nowhere", "/ws/realtime"):
+                self.assertEqual(self.post(path, **headers), 403, (headers, path))
+        for method in ("PUT", "DELETE", "PATCH", "TRACE", "MADEUP"):
+            self.assertEqual(self.post(method=method, Origin="http://evil.example"), 403)
+
+    def test_own(self) -> None:
+        """A page of the same host or of localhost may, and a program, which says nothing of where it is from."""
+        for headers in (
+            {},
+            {"Origin": "http://wall:3000"},
+            {"Origin": "http://localhost:5173", "Sec_Fetch_Site": "cross-site"},
+            {"Sec_Fetch_Site": "same-origin"},
+            {"Sec_Fetch_Site": "none"},
+        ):
+            self.assertEqual(self.post(**headers), 200, headers)
+            self.assertEqual(self.post("/api/ticket", **headers), 200, headers)
+
+    def test_reading(self) -> None:
+        """What changes nothing is answered as before: the browser keeps the answer from the page."""
+        for method in ("GET", "HEAD", "OPTIONS"):
+            status, _, _ = self.ask(method, "/api/health", Origin="http://evil.example", Sec_Fetch_Site="cross-site")
+            self.assertIn(status, (200, 204))
+
+
 class HeaderTests(RestCase):
     """Headers that every answer has."""
 

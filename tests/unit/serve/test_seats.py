@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from pitwall.serve.metrics import Collector
 from pitwall.serve.seats import SPARE, Seat, Seats, share_of
 from tests.doubles import A_POINT, Answer, FakeConnection, Screen, WebServer, answers_in, handshake
 
@@ -116,6 +117,23 @@ class OverTheLimitTests(SynchronousTestCase):
         for connection in over:
             connection.flush()
         self.assertEqual((self.server.site.hurried, self.server.seats._spare), ({}, SPARE))
+
+    def test_counted(self) -> None:
+        """Each is counted once, by the limit it is over, also where another had to make place for it."""
+        self.assertEqual(self.server.seats.refused, {"total": 0, "address": 0})
+        for _ in range(SPARE + 10):
+            self.server.connect()
+        self.assertEqual(self.server.seats.refused, {"total": 0, "address": SPARE + 10})
+        for _ in range(4):
+            self.server.connect(host="192.0.2.1")
+        self.assertEqual(self.server.seats.refused, {"total": 3, "address": SPARE + 10})
+        found = {
+            (labels["limit"]): value
+            for family in Collector(self.server.sources).collect()
+            for name, labels, value, *_ in family.samples
+            if name == "pitwall_connections_refused_total"
+        }
+        self.assertEqual(found, self.server.seats.refused)
 
     def test_places_are_free_again(self) -> None:
         """Whoever leaves makes place, a screen too, and one whose handshake fails."""
