@@ -24,7 +24,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 
 from pitwall.client import packed
 from pitwall.client.backoff import Backoff
-from pitwall.client.stream import Counters, Message, Position, Stream
+from pitwall.client.stream import Counters, Message, Position, Stream, StreamError
 from pitwall.client.subscription import Subscribing, Subscription
 
 DEFAULT_URL = "ws://localhost:8081/ws/realtime"
@@ -156,7 +156,10 @@ class PitWallClient:
                 continue
             messages = self._stream.take(self._parsed(payload))
             for message in messages:
-                self._subscribing.answered(message.content)
+                try:
+                    self._subscribing.answered(message.content)
+                except (TypeError, ValueError) as error:
+                    raise StreamError(f"no answer of PitWall: {str(error)[:80]!a}") from error
             self._ready.extend(messages)
         return None
 
@@ -229,7 +232,7 @@ class PitWallClient:
             return self._unpack(payload)
         try:
             return json.loads(payload)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None  # which the stream takes for no message, and says so
 
     def _lost(self, error: ConnectionClosed) -> None:
@@ -293,6 +296,6 @@ def _reason(body: bytes | bytearray | None) -> str:
     """What PitWall says in an error, if it does."""
     try:
         said = json.loads(body or b"")["error"]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return ""
     return f": {said}"

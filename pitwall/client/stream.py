@@ -144,11 +144,10 @@ class Stream:
             StreamError: it is no message of PitWall.
         """
         try:
-            kind = content["type"]
-            by_kind = _BY_TYPE.get(kind)
+            by_kind = _BY_TYPE.get(_checked(content))
             return [self._message(content)] if by_kind is None else by_kind(self, content)
         except (KeyError, TypeError, AttributeError) as error:
-            raise StreamError(f"no message of PitWall: {str(content)[:80]!a}") from error
+            raise StreamError(f"no message of PitWall: {_shown(content)}") from error
 
     def _message(self, content: Mapping[str, Any], recovered: bool = True) -> Message:
         return Message(content["type"], content, recovered, self.position)
@@ -172,7 +171,7 @@ class Stream:
         return [self._message(content, recovered)]
 
     def _subscribed(self, content: dict[str, Any]) -> list[Message]:
-        position, seq = self.position, int(content["seq"])
+        position, seq = self.position, content["seq"]
         # Before the server has said what it makes of our position, this is not where we are.
         if position is not None and position.epoch == content["epoch"] and not self._joining:
             self.position = position._replace(seq=seq)
@@ -250,6 +249,54 @@ class Stream:
             self.counters.points_lost += points
         self._complete = False
         return self._message(gap, recovered=False)
+
+
+#: What the members are that are looked at; most may be missing, or null.
+_MEMBERS: dict[str, type] = {
+    **dict.fromkeys(("seq", "prev", "insight_seq", "first", "last", "points", "conflated"), int),
+    **dict.fromkeys(("data", "counts", "ranges"), list),
+    "epoch": str,
+}
+_NEEDED = {
+    "snapshot": ("epoch", "seq", "insight_seq", "data"),
+    "resumed": ("epoch", "seq", "insight_seq", "recovered"),
+    "subscribed": ("epoch", "seq"),
+    "gap": ("epoch", "points", "last"),
+    "telemetry_update": ("epoch", "seq", "prev", "data"),
+}
+_NULL = ("points", "last")
+
+
+def _checked(content: Any) -> str:
+    """
+    The type of a message whose members are what they should be; nothing of a broken one is to be taken.
+
+    Raises:
+        KeyError, TypeError, AttributeError: they are not.
+    """
+    kind = content["type"]
+    if type(kind) is not str:
+        raise TypeError("type")
+    needed = _NEEDED.get(kind)
+    if needed is None and kind != "insight_update":
+        return kind
+    for name, wanted in _MEMBERS.items():
+        value = content.get(name)
+        if value is not None and type(value) is not wanted and not (kind == "insight_update" and wanted is list):
+            raise TypeError(name)
+    for name in needed or ():
+        if content[name] is None and name not in _NULL:
+            raise TypeError(name)
+    if kind in ("snapshot", "telemetry_update") and not all(type(point) is dict for point in content["data"]):
+        raise TypeError("data")
+    return kind
+
+
+def _shown(content: Any) -> str:
+    try:
+        return f"{str(content)[:80]!a}"
+    except RecursionError:  # lists in lists in lists
+        return "nested too deeply"
 
 
 _BY_TYPE: dict[str, Callable[[Stream, dict[str, Any]], list[Message]]] = {

@@ -31,8 +31,16 @@ class Subscription(NamedTuple):
 
     @classmethod
     def told(cls, content: Mapping[str, Any]) -> Subscription:
-        """What a ``subscribed`` message says that holds."""
-        return cls(*map(content.get, cls._fields))
+        """
+        What a ``subscribed`` message says that holds.
+
+        Raises:
+            ValueError, TypeError: it makes no sense.
+        """
+        told = cls(*map(content.get, cls._fields)).checked()
+        if told.max_hz is not None and not 0 < told.max_hz < 1e6:
+            raise ValueError("max_hz")
+        return told
 
     def checked(self) -> Subscription:
         """

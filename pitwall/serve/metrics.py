@@ -82,7 +82,10 @@ class Exporter:
     def answer(self, request: Any) -> bytes:
         """The body; the type, which is set, is the one that Accept asks for."""
         accept = b",".join(request.requestHeaders.getRawHeaders(b"accept", []))
-        encoder, content_type = choose_encoder(accept.decode("latin-1"))
+        try:
+            encoder, content_type = choose_encoder(accept.decode("latin-1"))
+        except (TypeError, ValueError):  # a version that is none
+            encoder, content_type = choose_encoder("")
         request.setHeader(b"content-type", content_type.encode())
         vary = [*request.responseHeaders.getRawHeaders(b"vary", []), b"Accept"]
         request.setHeader(b"vary", b", ".join(vary))

@@ -182,7 +182,14 @@ class LiveDecoder:
         if first not in (b"[", b"{"):
             header, _, rest = body.partition(b"\n")
             if b"telemetry_name" in header:
-                return self._csv(header, rest.split(b"\n"), received_at)
+                try:
+                    names = header_names(header)
+                except WireError as error:
+                    if b"telemetry_value" in header:
+                        return Decoded([], [], [self._broken(0, error)])
+                else:
+                    if LongColumns.fit(names):  # otherwise the name stands in a cell
+                        return self._csv(names, rest.split(b"\n"), received_at)
             if header.count(b",") == _ROW_COMMAS:
                 return self._csv(None, body.split(b"\n"), received_at)
         return decode_document(self._decoder, raw, received_at, self._fields, self._came)
@@ -197,17 +204,14 @@ class LiveDecoder:
             return None
         return Decoded([], [], self.joiner.take(rows, received_at))
 
-    def _csv(self, header: bytes | None, lines: Sequence[bytes], received_at: float) -> Decoded:
-        """Lines of the long form; without a header those of another form are taken as what they are."""
+    def _csv(self, names: Sequence[str] | None, lines: Sequence[bytes], received_at: float) -> Decoded:
+        """Lines of the long form; without the names of a header those of another form are taken as what they are."""
         refused: list[Refusal] = []
         others: list[bytes] = []
-        if header is None:
+        if names is None:
             others = [line for line in lines if line.count(b",") != _ROW_COMMAS and line.strip(_BLANK)]
             lines = [line for line in lines if line.count(b",") == _ROW_COMMAS]
-        try:
-            columns = LongColumns(COLUMNS if header is None else header_names(header))
-        except WireError as error:
-            return Decoded([], [], [self._broken(0, error)])
+        columns = LongColumns(COLUMNS if names is None else names)
         rows, numbers = columns.decode(lines, lambda line, error: refused.append(Refusal.of(line, error)))
         self.joiner.tally.refuse(error for _, error in refused)
         refused += self.joiner.take(rows, received_at, numbers, came=len(lines) - columns.blank)

@@ -98,6 +98,8 @@ class _Bundle(msgspec.Struct, gc=False):
 _one = msgspec.json.Decoder(LongRow).decode
 _commas = methodcaller("count", b",")
 _VALUE: Final = LongRow.__struct_fields__.index("telemetry_value")
+#: What a row can't be made without comes first.
+_NEEDED: Final = len(LongRow.__struct_fields__) - len(LongRow.__struct_defaults__)
 _list = msgspec.json.Decoder(list[LongRow]).decode
 _bundle = msgspec.json.Decoder(_Bundle).decode
 _floats = msgspec.json.Decoder(list[float]).decode
@@ -189,7 +191,7 @@ class LongColumns:
     The columns of one CSV text in the long form, or in the reduced one.
 
     Args:
-        names: the header's, or `COLUMNS`.
+        names: the header's, which must `fit`, or `COLUMNS`.
 
     Attributes:
         blank: lines without any content, of those decoded last.
@@ -200,7 +202,7 @@ class LongColumns:
         self.blank = 0
         self._width = len(names)
         at = [names.index(name) if name in names else None for name in LongRow.__struct_fields__]
-        while at[-1] is None:
+        while at[-1] is None and len(at) > _NEEDED:
             at.pop()
         self._at = at
 

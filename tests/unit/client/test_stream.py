@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -259,3 +260,27 @@ class NumbersTests(StreamCase):
             with self.assertRaises(StreamError) as caught:
                 self.stream.take(content)
             self.assertIn("no message of PitWall", str(caught.exception))
+
+    def test_wrong_members(self) -> None:
+        """A message whose members are not what they should be is an error, and nothing of it is taken."""
+        subscribed = {"type": "subscribed", "epoch": "a", "seq": 1}
+        snapshot = {"type": "snapshot", "epoch": "a", "seq": 1, "insight_seq": 1, "data": []}
+        deep: list[Any] = []
+        for _ in range(5000):
+            deep = [deep]
+        nonsense: tuple[Any, ...] = (
+            *({**subscribed, "seq": seq} for seq in ("x", math.inf, None, True)),
+            *({**snapshot, "data": data} for data in (7, None, ["point"])),
+            {name: value for name, value in snapshot.items() if name != "data"},
+            {**snapshot, "epoch": 7},
+            {**telemetry(0, 1), "conflated": "x"},
+            {**insight(1), "insight_seq": 1.5},
+            {**telemetry(0, 1), "type": math.nan},
+            deep,
+        )
+        self.stream.take(telemetry(0, 1))
+        before = self.stream.position
+        for content in nonsense:
+            with self.assertRaises(StreamError, msg=repr(content)[:80] if content is not deep else ""):
+                self.stream.take(content)
+            self.assertEqual(self.stream.position, before)

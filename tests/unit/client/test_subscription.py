@@ -36,6 +36,12 @@ class SubscriptionTests(SynchronousTestCase):
         self.assertEqual(Subscription().query(), {"types": "telemetry_update,insight_update,quality"})
         self.assertEqual(json.loads(Subscription().message()), {"type": "subscribe"})
 
+    def test_told_nonsense(self) -> None:
+        """A server's answer that no subscription can be is refused, as are messages nested too deeply to be read."""
+        for told in ({"chassis": 5}, {"track": []}, {"types": [None]}, {"max_hz": "x"}, {"max_hz": 10**400}):
+            self.assertRaises((TypeError, ValueError), Subscription.told, told)
+        self.assertIsNone(PitWallClient()._parsed("[" * 100_000))
+
     def test_checked(self) -> None:
         """What an address can't say is refused."""
         for wanted in (Subscription("a"), Subscription([]), Subscription(["a", ""]), Subscription(track=["a,b"])):

@@ -76,6 +76,12 @@ class FormatTests(MetricsCase):
             build = f"pitwall_build_info{{python={platform.python_version()},version={__version__}}}"
             self.assertEqual(figures(text)[build], 1.0)
 
+    def test_odd_accept(self) -> None:
+        """An Accept header that makes no sense is as good as none."""
+        for accept in ("application/openmetrics-text;version=NaN", ";;q=x,,"):
+            status, content_type, _ = self.get(accept)
+            self.assertEqual((status, content_type.partition(";")[0]), (200, "text/plain"), accept)
+
     def test_open_metrics(self) -> None:
         """Who asks for OpenMetrics gets that, with the same figures, and its strict parser can read it."""
         publish(self.server.hub, 3)

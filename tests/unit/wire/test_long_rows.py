@@ -223,6 +223,20 @@ class LiveTests(SynchronousTestCase):
             tally = self.live.joiner.tally
             self.assertEqual((tally.rows, tally.samples, tally.refused), (2, 1, 1), changes)
 
+    def test_name_in_a_cell(self) -> None:
+        """A first line with the name of a column somewhere in it is no header by that, and costs the good ones nothing."""
+        good = b"2025-09-06T18:41:40.5Z,barber,b,1,2,3"
+        for first in (
+            b"telemetry_name",
+            b"telemetry_name,a,b,1,2,3",
+            b"telemetry_name,vehicle_id",  # where the value stood there was no end
+            b"telemetry_name,telemetry_vLlue,timestamp",
+            b'2025-09-06T18:41:40.5Z,barber,"telemetry_name',
+        ):
+            decoded = self.live.datagrams([good, first + b"\n" + good], 0.0)
+            self.assertEqual([point.chassis for point in decoded.points[:1] + decoded.points[-1:]], ["b", "b"], first)
+            self.assertEqual(len(decoded.points) + len(decoded.refused), 3, first)
+
     def test_without_time(self) -> None:
         """Rows without any time get that of their arrival; a channel that comes again begins another instant."""
         rows = [self.row(timestamp=None, meta_time=None, telemetry_value=float(n)) for n in range(3)]
@@ -355,6 +369,14 @@ class FileTests(SynchronousTestCase):
         self.assertEqual([p.get("lap") for p in points], [None, 1, 2])
         self.assertEqual({(p["track"], p["chassis"], p["aps"]) for p in points}, {("barber", "GR86-013-80", 4.5)})
         self.assertEqual((table.tally.rows, table.tally.samples), (6, 6))
+
+    def test_nothing_but_samples(self) -> None:
+        """A text that tells nothing but names and values is of the moment it came, of the car that its name tells."""
+        raws, table = self.read([b"telemetry_name,telemetry_value", b"speed,141.2", b"nmot,6000"], 7, "barber/a.csv")
+        self.assertEqual(
+            [(p["chassis"], p["speed_kmh"], p["rpm"]) for p in map(json.loads, raws)], [("a", 141.2, 6000)]
+        )
+        self.assertEqual(table.tally.refused, 0)
 
     def test_columns_in_any_order(self) -> None:
         """The columns of the long form may stand in any order, quoted, with a byte order mark and CRLF."""
