@@ -28,6 +28,23 @@ def nodes(content: Any) -> Iterator[dict[str, Any]]:
             yield from nodes(each)
 
 
+def untold(schemas: dict[str, Any]) -> Iterator[str]:
+    """The members that nothing is said of, neither by a description, nor by a definition, nor by a unit."""
+
+    def told(schema: Any) -> bool:
+        if not isinstance(schema, dict):
+            return False
+        inner = [*schema.get("anyOf", ()), *schema.get("allOf", ()), schema.get("items")]
+        inner.append(schema.get("additionalProperties"))
+        return any(name in schema for name in ("description", "$ref", "x-unit")) or any(map(told, inner))
+
+    for name, schema in schemas.items():
+        for member, its in schema.get("properties", {}).items():
+            # The figures of insights are those of the formulas, which docs/insights.md tells of.
+            if member != "type" and name not in ("InsightData", "SentPoint") and not told(its):
+                yield f"{name}.{member}"
+
+
 def resolved(document: Any, pointer: str) -> Any:
     """
     What a reference within a document leads to.

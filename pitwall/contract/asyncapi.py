@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import Any, Final
 
 from pitwall import __version__
-from pitwall.contract.messages import CLIENT_SENDS, CLOSE_CODES, PACKED, SERVER_SENDS, SUBPROTOCOLS, Query
+from pitwall.contract.examples import example
+from pitwall.contract.messages import (
+    CLIENT_SENDS,
+    CLOSE_CODES,
+    PACKED,
+    REFUSALS,
+    SERVER_SENDS,
+    SUBPROTOCOLS,
+    WHEN,
+    Query,
+)
 from pitwall.contract.schemas import components, ref
 
 VERSION: Final = "3.0.0"
@@ -84,6 +94,7 @@ def document(path: str, locked: bool = False) -> dict[str, Any]:
                     }
                 },
                 "x-close-codes": {str(code): what for code, what in CLOSE_CODES.items()},
+                "x-refusals": {str(status): what for status, what in REFUSALS.items()},
                 "x-subprotocols": SUBPROTOCOLS,
             }
         },
@@ -116,8 +127,10 @@ def document(path: str, locked: bool = False) -> dict[str, Any]:
                     "name": type_.__struct_config__.tag,
                     "title": type_.__name__,
                     "summary": _summary(type_),
+                    "description": WHEN[type_],
                     "contentType": "application/msgpack" if type_ in PACKED else "application/json",
                     "payload": ref(type_),
+                    "examples": [{"payload": example(type_)}],
                 }
                 for type_ in types
             },
@@ -128,11 +141,10 @@ def document(path: str, locked: bool = False) -> dict[str, Any]:
 def _channel_text() -> str:
     subprotocols = "\n".join(f"- `{name}`: {what}" for name, what in SUBPROTOCOLS.items())
     codes = "\n".join(f"- {code}: {what}" for code, what in CLOSE_CODES.items())
+    refusals = "\n".join(f"- {status}: {what}" for status, what in REFUSALS.items())
     return (
         f"Subprotocols:\n\n{subprotocols}\n\nClose codes:\n\n{codes}\n\n"
-        "What makes no sense in the address is answered 400 in place of the handshake, a client without a key where one"
-        " is needed 401, a key that may not read and a page that may not connect 403, too many wrong keys 429, one"
-        " client too many 503."
+        f"Answers in place of the handshake, in JSON:\n\n{refusals}"
     )
 
 

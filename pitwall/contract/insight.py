@@ -10,7 +10,7 @@ from pitwall.contract.terms import Chassis, Count, Scalar, Seq, Track, among, to
 from pitwall.race.formulas import FORMULAS, SEVERITIES, TYPES
 
 Severity = Annotated[str, among(SEVERITIES)]
-State = Annotated[str, among(("raised", "changed", "cleared"))]
+State = Annotated[str, among(("raised", "changed", "cleared"), "whether it arises, is of another severity, or is over")]
 FormulaName = Annotated[str, among(tuple(FORMULAS), "how it was come by")]
 
 
@@ -41,8 +41,8 @@ class InsightData(_Figures):
 class Input(Struct):
     """What a formula was given."""
 
-    value: Scalar
-    unit: str
+    value: Annotated[Scalar, told("in its unit")]
+    unit: Annotated[str, told("empty where it has none")]
 
 
 class Insight(Struct):
@@ -73,8 +73,8 @@ class Recomputed(Struct):
     """What the formula of an insight says to its inputs now."""
 
     severity: Annotated[Severity | None, told("null for one that is over")]
-    state: Annotated[str, among(("raised", "changed", "cleared", "standing"))]
-    message: str
+    state: Annotated[str, among(("raised", "changed", "cleared", "standing"), "standing: it would not be said")]
+    message: Annotated[str, told("for a person")]
     agrees: Annotated[bool, told("whether these are the insight's own")]
 
 
@@ -91,7 +91,7 @@ class Checks(Struct):
 class Ring(Struct):
     """What the points that are kept say to an insight."""
 
-    verdict: Annotated[str, among(("confirmed", "contradicted", "gone"))]
+    verdict: Annotated[str, among(("confirmed", "contradicted", "gone"), "gone: not all of the points are kept")]
     looked_at: Annotated[list[int] | None, told("the first and the last number that was", minItems=2, maxItems=2)]
     points: Annotated[Count, told("points of the car among them")]
     checks: Checks

@@ -35,6 +35,15 @@ CLOSE_CODES: Final = {
     4008: "too slow: over MAX_WS_BUFFER bytes of insights waited",
     4009: "nothing was read for WS_STALL_SECONDS",
 }
+#: What is answered in place of the handshake, by status.
+REFUSALS: Final = {
+    400: "what the address asks for makes no sense",
+    401: "a key is needed, and there is none, or none that is known",
+    403: "the key may not read, or the page may not connect (ALLOWED_ORIGINS)",
+    426: "no upgrade to a WebSocket of version 13",
+    429: "too many wrong keys from this address",
+    503: "one client too many, one subscription too many, or the server is ending",
+}
 
 InsightSeq = Annotated[int, told("the number of an insight message within the epoch", least=0)]
 Since = Annotated[str, told("the epoch and the last seq the client has, EPOCH:SEQ", pattern=SINCE)]
@@ -62,7 +71,7 @@ class TelemetryUpdate(Numbered, kw_only=True, tag_field="type", tag="telemetry_u
     counts, ranges and conflated.
     """
 
-    data: list[Point]
+    data: Annotated[list[Point], told("oldest first")]
     counts: Counts | UnsetType = UNSET
     ranges: (
         Annotated[
@@ -77,7 +86,7 @@ class TelemetryUpdate(Numbered, kw_only=True, tag_field="type", tag="telemetry_u
 class PackedTelemetryUpdate(Numbered, kw_only=True, tag_field="type", tag="telemetry_update"):
     """The same in MessagePack: points as rows, in which meta_time is a number [ms since 1970]."""
 
-    channels: list[str]
+    channels: Annotated[list[str], told("names, first meta_time, track, chassis")]
     rows: Rows
     counts: Counts | UnsetType = UNSET
     low: Annotated[Bounds, told("the least values")] | UnsetType = UNSET
@@ -90,9 +99,9 @@ class InsightUpdate(Struct, kw_only=True, tag_field="type", tag="insight_update"
 
     epoch: Epoch
     insight_seq: InsightSeq
-    data: list[Result]
+    data: Annotated[list[Result], told("of the cars that have new points")]
     gaps: Annotated[list[Gap], told("of every car on the tracks of these cars, by track and position")]
-    insights: list[Insight]
+    insights: Annotated[list[Insight], told("what is new to say; mostly none")]
     meta: UpdateMeta
 
 
@@ -100,7 +109,7 @@ class Resumed(Struct, kw_only=True, tag_field="type", tag="resumed"):
     """From where the stream goes on: the next telemetry_update has this seq as its prev."""
 
     epoch: Epoch
-    seq: Seq
+    seq: Annotated[Seq, told("points go on after it")]
     insight_seq: InsightSeq
     recovered: Annotated[bool, told("whether nothing between is lost")]
 
@@ -109,31 +118,34 @@ class Lost(Struct, kw_only=True, tag_field="type", tag="gap"):
     """Points that can't be had any more; null where it is not known how many they are."""
 
     epoch: Epoch
-    first: Seq | None
-    last: Seq | None
-    points: Count | None
-    reason: Annotated[str, among(("overwritten", "other_epoch"))]
+    first: Annotated[Seq | None, told("the number of the first one")]
+    last: Annotated[Seq | None, told("the number of the last one")]
+    points: Annotated[Count | None, told("how many are missing")]
+    reason: Annotated[
+        str,
+        among(("overwritten", "other_epoch"), "the ring had no room for them any more; the server was started anew"),
+    ]
 
 
 class Now(Struct, kw_only=True):
     """What a screen begins with."""
 
     epoch: Epoch
-    seq: Seq
+    seq: Annotated[Seq, told("points go on after it")]
     insight_seq: InsightSeq
-    insight: InsightUpdate | None
+    insight: Annotated[InsightUpdate | None, told("the newest insight_update, or null")]
 
 
 class Snapshot(Now, kw_only=True, tag_field="type", tag="snapshot"):
     """The newest point of each car, oldest first, and the newest insight_update; points go on after seq."""
 
-    data: list[Point]
+    data: Annotated[list[Point], told("the newest of each car, oldest first")]
 
 
 class PackedSnapshot(Now, kw_only=True, tag_field="type", tag="snapshot"):
     """The same in MessagePack: points as rows, in which meta_time is a number [ms since 1970]."""
 
-    channels: list[str]
+    channels: Annotated[list[str], told("names, first meta_time, track, chassis")]
     rows: Rows
 
 
@@ -141,11 +153,11 @@ class Subscribed(Struct, kw_only=True, tag_field="type", tag="subscribed"):
     """What the client gets from here on; what is not limited is left out. The next telemetry_update has seq as prev."""
 
     epoch: Epoch
-    seq: Seq
-    types: list[Type]
-    chassis: list[str] | UnsetType = UNSET
-    track: list[str] | UnsetType = UNSET
-    channels: list[str] | UnsetType = UNSET
+    seq: Annotated[Seq, told("the prev of the next telemetry_update")]
+    types: Annotated[list[Type], told("that come")]
+    chassis: Annotated[list[str], told("cars that come")] | UnsetType = UNSET
+    track: Annotated[list[str], told("tracks that come")] | UnsetType = UNSET
+    channels: Annotated[list[str], told("that points have, besides meta_time, track and chassis")] | UnsetType = UNSET
     max_hz: MaxHz | UnsetType = UNSET
 
 
@@ -153,8 +165,8 @@ class Quality(Struct, kw_only=True, tag_field="type", tag="quality"):
     """Whether the client gets every point, or is behind and gets thinned telemetry."""
 
     epoch: Epoch
-    seq: Seq
-    level: Annotated[str, among(("reduced", "full"))]
+    seq: Annotated[Seq, told("the number of the last point considered")]
+    level: Annotated[str, among(("reduced", "full"), "reduced: telemetry is thinned; full: every point comes")]
     since: Annotated[float, told("since 1970", "ms")]
     conflated: Annotated[Count, told("points conflated meanwhile")]
 
@@ -162,8 +174,8 @@ class Quality(Struct, kw_only=True, tag_field="type", tag="quality"):
 class Refused(Struct, kw_only=True, tag_field="type", tag="error"):
     """What a client said was not understood: what was seen, and what was wanted."""
 
-    error: str
-    request: Annotated[str, among(("subscribe", "resume"))] | UnsetType = UNSET
+    error: Annotated[str, told("what was seen, and what was wanted")]
+    request: Annotated[str, among(("subscribe", "resume"), "what it answers")] | UnsetType = UNSET
 
 
 class Resume(Struct, kw_only=True, tag_field="type", tag="resume"):
@@ -208,3 +220,19 @@ SERVER_SENDS: Final = (
 PACKED: Final = (PackedTelemetryUpdate, PackedSnapshot)
 #: From a client, with what is answered.
 CLIENT_SENDS: Final = {Resume: (Resumed, Lost, Refused), Subscribe: (Subscribed, Refused)}
+#: When each is sent.
+WHEN: Final = {
+    TelemetryUpdate: "Always, unless types leave it out: at once with the first point after a quiet spell, then every"
+    " 8 to 100 ms as long as points come, or max_hz times a second.",
+    PackedTelemetryUpdate: "As telemetry_update, by the subprotocol pitwall.msgpack.",
+    InsightUpdate: "Always, unless types leave it out: at most every BATCH_MS (600 ms), only when points have come.",
+    Resumed: "Once, as the answer to resume and to since in the address, before the points that were missed.",
+    Lost: "After resumed, before the points that follow, when the ring does not have all that was missed any more.",
+    Snapshot: "First, where the address has snapshot=1.",
+    PackedSnapshot: "As snapshot, by the subprotocol pitwall.msgpack.",
+    Subscribed: "As the answer to subscribe, and first where the address has a subscription.",
+    Quality: "When the client falls behind, and when it keeps up again; not to a client that asked for nothing.",
+    Refused: "As the answer to a message that makes no sense; what held before holds on.",
+    Resume: "At any time: after a break, or when prev is not the last seq.",
+    Subscribe: "At any time; it replaces all that was asked for before. The address can say the same.",
+}

@@ -25,6 +25,7 @@ class Parameter(NamedTuple):
         most: of a count, what larger ones are taken as, and what it is when it is missing.
         longest: of a text [characters].
         pattern: of a text.
+        example: a value that makes sense, where none is to be had from the others.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Parameter(NamedTuple):
     most: int | None = None
     longest: int | None = None
     pattern: str | None = None
+    example: str | None = None
 
     def schema(self) -> dict[str, Any]:
         """Its JSON schema."""

@@ -78,24 +78,24 @@ class Shared(Struct, kw_only=True):
     vehicle_id: Annotated[str | None, told("the car")] = None
     timestamp: Annotated[str | None, told("the car's own clock, ISO 8601")] = None
     meta_time: Annotated[str | None, told("the receiver's UTC, ISO 8601")] = None
-    lap: float | str | None = None
+    lap: Annotated[float | str | None, told("lap number; 0 and 32768 mean unknown")] = None
     meta_event: Annotated[str | None, told("tells the track")] = None
-    meta_source: str | None = None
-    track: str | None = None
+    meta_source: Annotated[str | None, told("where the row comes from")] = None
+    track: Annotated[str | None, told("the track")] = None
 
 
 class SentRow(Shared, kw_only=True):
     """A row of the long form: one sample of one channel. There may be further columns, which mean nothing."""
 
-    telemetry_name: str
-    telemetry_value: Scalar
+    telemetry_name: Annotated[str, told("the channel")]
+    telemetry_value: Annotated[Scalar, told("its value")]
 
 
 class SentSample(Struct):
     """One sample of a bundle."""
 
-    name: Name
-    value: Scalar = None
+    name: Annotated[Name, told("the channel")]
+    value: Annotated[Scalar, told("its value")] = None
 
 
 class SentBundle(Shared, kw_only=True):

@@ -26,7 +26,7 @@ class LapRow(Struct):
     track: Track
     lap: LapNumber
     kind: Kind
-    marks: list[Mark]
+    marks: Annotated[list[Mark], told("what is special about it")]
     start: Annotated[Moment, told("when it began")]
     lap_time_s: Annotated[float | None, told("from line to line", "s", 0)]
     sector_times_s: Annotated[Times, told("they add up to the lap", "s")]
@@ -50,8 +50,8 @@ class CarSummary(Struct):
 
     chassis: Chassis
     track: Track
-    laps: Count
-    clean_laps: Count
+    laps: Annotated[Count, told("that were driven")]
+    clean_laps: Annotated[Count, told("of these the clean ones")]
     best_lap_s: Annotated[float | None, told("the fastest clean lap", "s", 0)]
     theoretical_best_s: Annotated[float | None, told("the sum of the car's fastest sectors", "s", 0)]
     last_lap_s: Annotated[float | None, told("the last lap", "s", 0)]
@@ -67,7 +67,7 @@ class TrackSummary(Struct):
     layout: Annotated[Count, told("names length and sectors: those of laps with the same can be compared")]
     sector_ends_m: Annotated[list[float], told("where each sector ends, the line last; none without a track file", "m")]
     finish_line: Annotated[Pair | None, told("where the line is, latitude and longitude", "deg")]
-    cars: Count
+    cars: Annotated[Count, told("that drove on it")]
     best_lap_s: Annotated[float | None, told("the fastest clean lap", "s", 0)]
     best_chassis: Annotated[str | None, told("whose it is")]
     best_sectors_s: Annotated[Times, told("the fastest of each sector in clean laps", "s")]
@@ -95,7 +95,7 @@ class Figures(Struct, kw_only=True):
     n: Annotated[Count, told("forecasts that were scored")]
     discarded: Annotated[Count, told("those of a lap that was not clean, or never came")]
     mae_s: Annotated[Errors | None, told("mean absolute error: of what was published, and of each method", "s")]
-    best_baseline: Annotated[str, among(BASELINES)] | UnsetType = UNSET
+    best_baseline: Annotated[str, among(BASELINES, "the simple method that was best")] | UnsetType = UNSET
     skill: Annotated[float | None, told("1 − error / error of the best baseline", "", most=1)]
     coverage90: Annotated[float | None, told("the share of laps inside the interval of 90 %", "", 0, 1)]
 

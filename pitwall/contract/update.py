@@ -47,7 +47,7 @@ class ResultMeta(Struct, kw_only=True):
     avgCornering: Cornering | UnsetType = UNSET
     maxCornering: Cornering | UnsetType = UNSET
     consistency: Annotated[float, told("100·(1 − σ/μ) of clean lap times", "", 0, 100)] | UnsetType = UNSET
-    performanceTrend: Annotated[str, among(("improving", "stable", "degrading"))]
+    performanceTrend: Annotated[str, among(("improving", "stable", "degrading"), "of the last clean laps")]
     sectorTimes: Annotated[BySector, told("the last completed time of each sector", "s")]
     pointCount: Annotated[Count, told("points since the car's last result")]
 
@@ -109,11 +109,13 @@ Lists = Annotated[list[list[float | None]], Meta(min_length=2, max_length=2)]
 class Changed(Struct):
     """What late points changed of a lap: each member before and now."""
 
-    lapTime: Annotated[PairOrNull, told("", "s")] | UnsetType = UNSET
-    gapAtLineSeconds: Annotated[PairOrNull, told("", "s")] | UnsetType = UNSET
-    sectorTimes: Annotated[Lists, told("", "s")] | UnsetType = UNSET
+    lapTime: Annotated[PairOrNull, told("what it took", "s")] | UnsetType = UNSET
+    gapAtLineSeconds: (
+        Annotated[PairOrNull, told("how long after the first car of that lap it ended", "s")] | UnsetType
+    ) = UNSET
+    sectorTimes: Annotated[Lists, told("of each sector", "s")] | UnsetType = UNSET
     stress: Annotated[Lists, told("by sector", "g²·m")] | UnsetType = UNSET
-    marks: Annotated[list[list[Mark]], Meta(min_length=2, max_length=2)] | UnsetType = UNSET
+    marks: Annotated[list[list[Mark]], told("what is special about it", minItems=2, maxItems=2)] | UnsetType = UNSET
 
 
 class Correction(Struct):
@@ -128,9 +130,9 @@ class Correction(Struct):
 class UpdateMeta(Struct):
     """Of a message as a whole."""
 
-    generated_at: Moment
+    generated_at: Annotated[Moment, told("the server's clock")]
     vehicle_count: Annotated[Count, told("the length of data")]
-    analysis_version: str
+    analysis_version: Annotated[str, told("of how it is computed")]
     corrections: Annotated[list[Correction], told("what late points changed of laps told before")] | UnsetType = UNSET
     tracksChanged: (
         Annotated[list[Track], told("tracks of the track file that have another length or other sectors than before")]

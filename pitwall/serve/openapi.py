@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 from msgspec import json
 
 from pitwall import __version__
+from pitwall.contract.examples import examples
 from pitwall.contract.insight import InsightAnswer, InsightsAnswer
 from pitwall.contract.parameters import INGEST, Parameter
 from pitwall.contract.point import SentBundle, SentRow
@@ -52,10 +53,10 @@ CLIENT_FILES: Final = {
 #: The most points one answer holds.
 MOST_RECENT: Final = 5000
 #: What stands in paths.
-COUNT: Final = Parameter("count", f"the newest so many, at most {MOST_RECENT}", most=MOST_RECENT)
-INSIGHT_ID: Final = Parameter("insight_id", "the id of an insight")
+COUNT: Final = Parameter("count", f"the newest so many, at most {MOST_RECENT}", most=MOST_RECENT, example="5")
+INSIGHT_ID: Final = Parameter("insight_id", "the id of an insight", example="i1")
 CLIENT_FILE: Final = Parameter("name", "a file of the browser client", tuple(CLIENT_FILES))
-DASHBOARD_FILE: Final = Parameter("asset", "a file of the dashboard")
+DASHBOARD_FILE: Final = Parameter("asset", "a file of the dashboard", example="main.js")
 
 #: The answers that every resource may give; a body over MAX_BODY is refused wherever it is sent.
 _ALWAYS: Final = {
@@ -68,6 +69,19 @@ _GATED: Final = {
     401: "a key is needed, and there is none, or none that is known",
     403: "the key is not for that, or the page that posts is not one that may use the server",
     429: "too many wrong keys from this address, or tickets that are not used; Retry-After says how long to wait [s]",
+}
+#: The headers of a refusal that are to be looked at, by status.
+_HEADERS: Final = {
+    401: {"WWW-Authenticate": "what kind of key is wanted (RFC 6750)"},
+    403: {"WWW-Authenticate": "what the key would have to be for"},
+    429: {"Retry-After": "how long to wait [s]"},
+}
+#: What the resources are about, in the order in which they are read.
+TAGS: Final = {
+    "Race": "what the cars do: points, laps, gaps, insights, forecasts",
+    "Points in": "points by HTTP",
+    "Server": "how the server is, what it has counted, and tickets for the WebSocket",
+    "Pages": "pages for people, the files they load, and these descriptions",
 }
 #: The name of the way to say a key.
 _KEY: Final = "key"
@@ -91,6 +105,7 @@ class Operation(NamedTuple):
         path: those in its path.
         body: what is posted, by media type.
         scope: what a key must be for, where keys are needed; None when it is for everyone.
+        tag: what it is about.
     """
 
     answers: Mapping[int, Mapping[str, Any]]
@@ -98,6 +113,7 @@ class Operation(NamedTuple):
     path: tuple[Parameter, ...] = ()
     body: Mapping[str, Any] | None = None
     scope: str | None = READ
+    tag: str = "Race"
 
 
 def _table(type_: Any, query: tuple[Parameter, ...], path: tuple[Parameter, ...] = (), **further: Any) -> Operation:
@@ -118,12 +134,12 @@ _EXAMPLES: Final[Mapping[str, Any]] = {
 
 #: By the name of Klein's endpoint.
 OPERATIONS: Final[Mapping[str, Operation]] = {
-    "index": Operation({200: {JSON: IndexAnswer, HTML: _TEXT}}, scope=None),
-    "health": Operation({200: {JSON: HealthAnswer}, 503: {JSON: HealthAnswer}}),
-    "live": Operation({200: {JSON: LiveAnswer}}, scope=None),
-    "ready": Operation({200: {JSON: ReadyAnswer}, 503: {JSON: ReadyAnswer}}, scope=None),
-    "metrics": Operation({200: {PLAIN: _TEXT, OPEN_METRICS: _TEXT}, 404: {JSON: ErrorAnswer}}),
-    "ledger": Operation({200: {JSON: LedgerAnswer}}),
+    "index": Operation({200: {JSON: IndexAnswer, HTML: _TEXT}}, scope=None, tag="Pages"),
+    "health": Operation({200: {JSON: HealthAnswer}, 503: {JSON: HealthAnswer}}, tag="Server"),
+    "live": Operation({200: {JSON: LiveAnswer}}, scope=None, tag="Server"),
+    "ready": Operation({200: {JSON: ReadyAnswer}, 503: {JSON: ReadyAnswer}}, scope=None, tag="Server"),
+    "metrics": Operation({200: {PLAIN: _TEXT, OPEN_METRICS: _TEXT}, 404: {JSON: ErrorAnswer}}, tag="Server"),
+    "ledger": Operation({200: {JSON: LedgerAnswer}}, tag="Server"),
     "recent": Operation(
         {200: {JSON: RecentAnswer}},
         path=(COUNT,),
@@ -152,20 +168,23 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             CSV: {"type": "string", "description": "a file, or lines as by UDP", "minLength": 1},
         },
         scope=TO_INGEST,
+        tag="Points in",
     ),
-    "ticket": Operation({200: {JSON: TicketAnswer}, 403: {JSON: ErrorAnswer}}),
+    "ticket": Operation({200: {JSON: TicketAnswer}, 403: {JSON: ErrorAnswer}}, tag="Server"),
     "client": Operation(
         {200: {"text/javascript": _TEXT, "text/plain": _TEXT}, 404: {JSON: ErrorAnswer}},
         path=(CLIENT_FILE,),
         scope=None,
+        tag="Pages",
     ),
     "dashboard": Operation(
         {200: {JAVASCRIPT: _TEXT, CSS: _TEXT, SVG: _TEXT}, 404: {JSON: ErrorAnswer}},
         path=(DASHBOARD_FILE,),
         scope=None,
+        tag="Pages",
     ),
-    "openapi": Operation({200: {JSON: _OBJECT}}),
-    "asyncapi": Operation({200: {JSON: _OBJECT}}),
+    "openapi": Operation({200: {JSON: _OBJECT}}, tag="Pages"),
+    "asyncapi": Operation({200: {JSON: _OBJECT}}, tag="Pages"),
 }
 
 #: What an answer of a status says.
@@ -200,6 +219,7 @@ def document(rules: Iterable[Any], resources: Any, locked: bool = False) -> dict
         "openapi": VERSION,
         "info": {"title": "PitWall", "version": __version__, "description": _ABOUT},
         "servers": [{"url": "/"}],
+        "tags": [{"name": name, "description": what} for name, what in TAGS.items()],
         "paths": dict(sorted(paths.items())),
         "components": {
             "schemas": schemas,
@@ -226,7 +246,11 @@ def _operation(endpoint: str, summary: str, locked: bool) -> dict[str, Any]:
     gated = locked and told.scope is not None
     refusals = {**_ALWAYS, **(_GATED if gated else {})}
     answers = {**{status: {JSON: ErrorAnswer} for status in refusals}, **told.answers}
-    operation: dict[str, Any] = {"operationId": endpoint, "summary": summary.strip().split("\n\n")[0]}
+    operation: dict[str, Any] = {
+        "operationId": endpoint,
+        "summary": summary.strip().split("\n\n")[0],
+        "tags": [told.tag],
+    }
     if locked:
         operation["security"] = [{_KEY: [told.scope]}] if gated else []
     parameters = [_parameter(each, "path") for each in told.path] + [_parameter(each, "query") for each in told.query]
@@ -237,10 +261,15 @@ def _operation(endpoint: str, summary: str, locked: bool) -> dict[str, Any]:
         for media_type, example in _EXAMPLES.items():
             content[media_type]["example"] = example
         operation["requestBody"] = {"required": True, "content": content}
-    operation["responses"] = {
-        str(status): {"description": _SAID[status], "content": _content(answers[status])} for status in sorted(answers)
-    }
+    operation["responses"] = {str(status): _answer(status, answers[status], gated) for status in sorted(answers)}
     return operation
+
+
+def _answer(status: int, told: Mapping[str, Any], gated: bool) -> dict[str, Any]:
+    answer: dict[str, Any] = {"description": _SAID[status], "content": _content(told)}
+    if gated and status in _HEADERS:
+        answer["headers"] = {name: {"description": what, "schema": _TEXT} for name, what in _HEADERS[status].items()}
+    return answer
 
 
 def _parameter(told: Parameter, where: str) -> dict[str, Any]:
@@ -250,11 +279,16 @@ def _parameter(told: Parameter, where: str) -> dict[str, Any]:
     parameter: dict[str, Any] = {"name": told.name, "in": where, "required": where == "path"}
     if where == "query":
         parameter["allowEmptyValue"] = True  # as if it were missing
+    if told.example is not None:
+        parameter["example"] = int(told.example) if told.most is not None else told.example
     return {**parameter, "description": told.what, "schema": schema}
 
 
 def _content(told: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        media_type: {"schema": ref(content) if isinstance(content, type) else content}
-        for media_type, content in told.items()
-    }
+    return {media_type: _form(content) for media_type, content in told.items()}
+
+
+def _form(told: Any) -> dict[str, Any]:
+    if not isinstance(told, type):
+        return {"schema": told}
+    return {"schema": ref(told), "example": examples()[told.__name__]}

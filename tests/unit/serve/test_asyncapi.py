@@ -13,12 +13,12 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pitwall import __version__
 from pitwall.contract import asyncapi, messages
-from pitwall.contract.messages import CLIENT_SENDS, CLOSE_CODES, PACKED, SERVER_SENDS
+from pitwall.contract.messages import CLIENT_SENDS, CLOSE_CODES, PACKED, REFUSALS, SERVER_SENDS
 from pitwall.serve.live import websocket
 from pitwall.serve.live.joining import asked_by, wanted_by
 from pitwall.serve.live.subscription import AskError
 from tests.doubles import WebServer
-from tests.schemas import Strict, nodes, resolved
+from tests.schemas import Strict, nodes, resolved, untold
 
 ROOT = Path(__file__).parents[3]
 
@@ -77,6 +77,9 @@ class DocumentTests(SynchronousTestCase):
             self.assertEqual(schema["properties"]["type"]["enum"], [told["name"]])
             self.assertIn("type", schema["required"])
             self.assertTrue(told["summary"])
+            self.assertTrue(told["description"])
+            (example,) = told["examples"]
+            self.assertEqual(Strict(self.document).faults(name, example["payload"]), [], name)
             packed = name in {type_.__name__ for type_ in PACKED}
             self.assertEqual(told["contentType"], "application/msgpack" if packed else "application/json")
         self.assertEqual(set(messages.SUBSCRIBABLE) - set(by_name(self.document)), set())
@@ -92,6 +95,7 @@ class DocumentTests(SynchronousTestCase):
             self.assertFalse(
                 {"prefixItems", "$defs", "discriminator"} & {key for each in nodes(schema) for key in each}
             )
+        self.assertEqual(list(untold(schemas)), [])
         used = {each["$ref"].rpartition("/")[2] for each in nodes(self.document) if isinstance(each.get("$ref"), str)}
         self.assertEqual(set(schemas) - used, set())
 
@@ -108,6 +112,13 @@ class DocumentTests(SynchronousTestCase):
         self.assertEqual(told, CLOSE_CODES)
         codes = (websocket.GOING_AWAY, websocket.INTERNAL_ERROR, websocket.TOO_SLOW, websocket.STALLED)
         self.assertLessEqual(set(codes), set(CLOSE_CODES))
+
+    def test_refusals(self) -> None:
+        """What is answered in place of the handshake is told, each status with the words of the code."""
+        channel = self.document["channels"]["realtime"]
+        self.assertEqual({int(status): what for status, what in channel["x-refusals"].items()}, REFUSALS)
+        for status, what in REFUSALS.items():
+            self.assertIn(f"- {status}: {what}", channel["description"])
 
     def test_since(self) -> None:
         """What fits the schemas of the address and of resume is understood, what does not is refused."""

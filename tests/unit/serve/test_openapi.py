@@ -21,7 +21,7 @@ from pitwall.serve.openapi import CLIENT_FILES, OPERATIONS
 from pitwall.serve.rest import RestAPI
 from pitwall.serve.tables import Asked
 from tests.doubles import A_POINT, WebServer, publish
-from tests.schemas import Strict, nodes, resolved
+from tests.schemas import Strict, nodes, resolved, untold
 from tests.unit.race.insight_cars import START_MS, a_car, a_pace
 from tests.unit.serve.races import ARace
 from tests.unit.serve.test_tables import a_lap
@@ -107,8 +107,27 @@ class DocumentTests(OpenAPICase):
                 self.assertTrue(operation["summary"].strip())
                 for each in (*operation.get("parameters", ()), *operation["responses"].values()):
                     self.assertTrue(each["description"])
+            self.assertLessEqual({tag for each in path.values() for tag in each["tags"]}, set(openapi.TAGS))
         for name, schema in self.document["components"]["schemas"].items():
             self.assertTrue(schema.get("description"), name)
+        self.assertEqual(list(untold(self.document["components"]["schemas"])), [])
+
+    def test_examples(self) -> None:
+        """Every answer of ours is shown by an example, which is as its schema has it."""
+        shown = [node for node in nodes(self.document["paths"]) if "example" in node and "schema" in node]
+        named = [(node["schema"]["$ref"].rpartition("/")[2], node) for node in shown if "$ref" in node["schema"]]
+        structs = {each.__name__ for each in openapi._structs()}
+        self.assertEqual({name for name, _ in named}, structs)
+        for name, node in named:
+            self.assertEqual(self.strict.faults(name, node["example"]), [], name)
+
+    def test_headers(self) -> None:
+        """Where keys are needed, the refusals tell of the headers that they have."""
+        rules = RestAPI.app.url_map.iter_rules()
+        answers = openapi.document(rules, RestAPI, locked=True)["paths"]["/api/cars"]["get"]["responses"]
+        self.assertEqual(list(answers["429"]["headers"]), ["Retry-After"])
+        self.assertEqual(list(answers["401"]["headers"]), ["WWW-Authenticate"])
+        self.assertNotIn("headers", answers["200"])
 
     def test_index(self) -> None:
         """The index names every resource that can be got, and all that it names is told of."""
