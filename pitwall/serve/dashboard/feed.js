@@ -172,9 +172,10 @@ export class Feed {
   }
 
   async #laps() {
-    const limit = this.race.allLapsWanted ? ALL_LAPS : NEWEST_LAPS;
+    const all = this.race.allLapsWanted;
+    const limit = all ? ALL_LAPS : NEWEST_LAPS;
     this.race.lapsWanted = this.race.allLapsWanted = false;
-    this.race.laps(await this.server.ask(`/api/laps?limit=${limit}`));
+    this.race.laps(await this.server.ask(`/api/laps?limit=${limit}`), all);
   }
 
   async #said() {

@@ -3,6 +3,7 @@
 
 import { fieldBests, lastSectors, mark } from "./bests.js";
 import { stateOf } from "./carstate.js";
+import { allPast, troubles } from "./clocks.js";
 import { make, setAttribute, setClass, setText } from "./dom.js";
 import { moving } from "./flip.js";
 import * as format from "./format.js";
@@ -15,7 +16,8 @@ const STATES = { running: ["●", "Run"], stopped: ["■", "Stop"], pit: ["▣",
 
 /** @typedef {import("./race.js").Car} Car */
 /**
- * @typedef {{selected: string[], now: number, sectors: number, fieldBests: (number | null)[], fieldBest: number | null}} View
+ * @typedef {{selected: string[], now: number, sectors: number, fieldBests: (number | null)[], fieldBest: number | null,
+ *   allPast: boolean}} View
  */
 /** @typedef {{text: string, class?: string, note?: string}} Cell */
 /** @typedef {{name: string, label: string, title: string, cell: (car: Car, view: View) => Cell}} Column */
@@ -125,6 +127,7 @@ export class Tower {
       ["own", "own best"],
       ["level", "tires going"],
       ["fights", "closing, under 1 s"],
+      ["wrong", "clock is wrong"],
     ]) {
       legend.append(make("span", { class: `key ${name}`, text }));
     }
@@ -154,6 +157,7 @@ export class Tower {
       sectors,
       fieldBests: fieldBests(about?.best_sectors_s ?? [], underWay),
       fieldBest: about?.best_lap_s ?? null,
+      allPast: allPast([...race.cars.values()]),
     };
     this.#setColumns(sectors);
     this.table.style.setProperty("--cars", String(cars.length));
@@ -223,9 +227,18 @@ export class Tower {
     for (const { name } of this.columns) {
       const cell = make("td", { class: `c-${name}` });
       cell.append(make("span", { class: "value" }), make("small", { class: "note" }));
+      if (name === "car") cell.append(make("small", { class: "wrong", text: "◷", role: "img", hidden: true }));
       row.append(cell);
     }
     return row;
+  }
+
+  /** The mark of a car whose times are wrong. @param {HTMLElement} sign @param {string[]} wrong */
+  #times(sign, wrong) {
+    sign.hidden = wrong.length === 0;
+    const words = `Clock: ${wrong.join(", ")}`;
+    setAttribute(sign, "title", words);
+    setAttribute(sign, "aria-label", words);
   }
 
   /** @param {HTMLTableRowElement} row @param {Car} car @param {View} view */
@@ -242,6 +255,7 @@ export class Tower {
       setClass(shown, `c-${name} ${found.class ?? ""}`.trim());
       setText(shown.children[0], found.text);
       setText(shown.children[1], name === "car" ? chosen : (found.note ?? ""));
+      if (name === "car") this.#times(/** @type {HTMLElement} */ (shown.children[2]), troubles(car, view.allPast));
     });
   }
 }
