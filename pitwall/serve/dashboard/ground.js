@@ -142,10 +142,19 @@ export class Ground {
 
   /** Which way the cars go: an arrow behind the line, on the inner side of the track. @param {At} at */
   #arrow(at) {
-    const place = this.#across(at, 0.022);
     const { canvas, unit } = this;
-    const away = -this.#outward(place) * 14 * unit;
-    const [x, y] = [place.x + place.across[0] * away, place.y + place.across[1] * away];
+    const places = [0.022, 0.04, -0.03, -0.05, 0.06].flatMap((share) => {
+      const place = this.#across(at, share);
+      const inward = -this.#outward(place) * 14 * unit;
+      return [inward, -inward].map((away) => ({
+        ...place,
+        x: place.x + place.across[0] * away,
+        y: place.y + place.across[1] * away,
+      }));
+    });
+    const room = (/** @type {{x: number, y: number}} */ { x, y }) => Math.min(...this.lap.map((each) => Math.hypot(each[0] - x, each[1] - y)));
+    const place = places.find((each) => room(each) > 11 * unit) ?? places[0];
+    const { x, y } = place;
     canvas.save();
     canvas.transform(place.along[0], place.along[1], place.across[0], place.across[1], x, y);
     canvas.strokeStyle = canvas.fillStyle = this.colours.text;

@@ -139,8 +139,9 @@ export class TrackMap {
   /**
    * Draw, unless it is too soon.
    * @param {import("./race.js").Race} race @param {string | null} track @param {string[]} selected @param {number} now
+   * @param {Set<string>} hidden cars
    */
-  draw(race, track, selected, now) {
+  draw(race, track, selected, now, hidden) {
     const smooth = !still();
     if (now - this.drawnAt < (smooth ? FRAME_MS : STILL_MS) || !this.chart.visible || track === null) return;
     this.drawnAt = now;
@@ -165,13 +166,14 @@ export class TrackMap {
       this.#explain(minis);
     }
     setText(this.about, shape.said);
-    this.drawn = this.#dots(race.order(track), shape, selected, now, smooth);
+    const cars = race.order(track).filter((car) => !hidden.has(car.id));
+    this.drawn = this.#dots(cars, shape, selected, now, smooth);
     this.chart.drawCars(this.drawn);
   }
 
   /** What the marks of the parts mean. @param {{legend: [string, string][], words: string}} minis */
   #explain({ legend, words }) {
-    this.legend.hidden = legend.length === 0;
+    this.legend.hidden = words === "";
     fillList(
       this.legend,
       [...legend, ["", words]],

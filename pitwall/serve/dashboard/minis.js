@@ -14,7 +14,10 @@ const SAME_S = 0.0005;
  * @param {(number | null)[]} times [s] @param {(number | null)[]} own @param {(number | null)[]} field
  */
 export function judged(times, own, field) {
-  return times.map((time, part) => (known(time) ? mark(time, own[part], field[part]) || "slower" : ""));
+  return times.map((time, part) => {
+    const [mine, all] = [own[part], field[part]];
+    return known(time) && (known(mine) || known(all)) ? mark(time, mine, all) || "slower" : "";
+  });
 }
 
 /**
@@ -52,6 +55,8 @@ export function parts(cars, track) {
     };
   }
   const found = judged(lap.times, one.bestMinis, track?.best_minis_s ?? []);
+  const words = `${one.chassis}, lap ${lap.lap}${lap.kind === "clean" ? "" : ` (${lap.kind})`}, ${found.length} parts`;
+  if (!found.some(Boolean)) return { parts: found, legend: [], words: `${words}: no clean lap yet to hold them against` };
   return {
     parts: found,
     legend: [
@@ -59,6 +64,6 @@ export function parts(cars, track) {
       ["own", `own best ${of(found, "own")}`],
       ["slower", `slower ${of(found, "slower")}`],
     ],
-    words: `${one.chassis}, lap ${lap.lap}${lap.kind === "clean" ? "" : ` (${lap.kind})`}, ${found.length} parts`,
+    words,
   };
 }

@@ -131,7 +131,8 @@ export class Tower {
     ]) {
       legend.append(make("span", { class: `key ${name}`, text }));
     }
-    section.append(make("header", {}, this.heading, this.about), make("div", { class: "scroll" }, this.table), legend);
+    this.urgent = make("p", { class: "urgent", role: "status", hidden: true });
+    section.append(make("header", {}, this.heading, this.about), this.urgent, make("div", { class: "scroll" }, this.table), legend);
     /** @type {Map<string, any>} */
     this.rows = new Map();
     /** @type {Column[]} */
@@ -144,13 +145,14 @@ export class Tower {
 
   /**
    * @param {import("./race.js").Race} race @param {string | null} track @param {string[]} selected
-   * @param {number} now
+   * @param {number} now @param {Set<string>} hidden cars @param {{text: string, urgent: string}} said of them
    */
-  show(race, track, selected, now) {
-    const cars = race.order(track);
+  show(race, track, selected, now, hidden, said) {
+    const all = race.order(track);
+    const cars = all.filter((car) => !hidden.has(car.id));
     const about = race.tracks.get(track ?? "");
     const sectors = about?.best_sectors_s.length || SECTORS;
-    const underWay = cars.map((car) => lastSectors(car.result, sectors));
+    const underWay = all.map((car) => lastSectors(car.result, sectors));
     const view = {
       selected,
       now,
@@ -162,7 +164,9 @@ export class Tower {
     this.#setColumns(sectors);
     this.table.style.setProperty("--cars", String(cars.length));
     setText(this.heading, (track ?? "").replaceAll("_", " "));
-    setText(this.about, aboutTrack(cars.length, about));
+    setText(this.about, [said.text, aboutTrack(all.length, about)].filter(Boolean).join(" · "));
+    setText(this.urgent, said.urgent);
+    this.urgent.hidden = said.urgent === "";
     this.#setOrder(cars);
     for (const car of cars) this.#fill(this.rows.get(car.id), car, view);
     // One row is reached by Tab, the arrow keys reach the others.
