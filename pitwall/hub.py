@@ -14,7 +14,7 @@ from pitwall.cars import CarTable
 from pitwall.ledger import Ledger
 from pitwall.model.point import Point
 from pitwall.ring import PointRing
-from pitwall.rows import STAMPS, SharedRows, channels_of, columns_of, numbered, pack_rows
+from pitwall.rows import STAMPS, SharedRows, channels_of, columns_of, numbered, pack_rows, stamped_of
 from pitwall.times import place
 from pitwall.wire.tally import Tally
 
@@ -113,8 +113,8 @@ class Hub:
             columns = columns_of(staged[start : start + self.rows.capacity])
             numbers = self.cars.numbers(list(zip(columns[0], columns[1], strict=True)), self.newest_at)
             channels = channels_of(columns)
-            self.cars.count(numbers, channels, self.newest_at)
             rows = pack_rows(columns, channels, numbers)
+            self.cars.count(numbers, channels, rows["meta_s"], stamped_of(columns), self.newest_at)
             stamps = columns[STAMPS]
             if stamps.count(None) < len(stamps):
                 place(rows, stamps, self.cars)

@@ -31,7 +31,7 @@ from msgspec.structs import astuple
 from numpy.typing import NDArray
 
 from pitwall.model.channels import CAR_CLOCK, CORE, EXTRA
-from pitwall.model.point import Point
+from pitwall.model.point import ARRIVAL, Point
 from pitwall.model.row import ROW
 from pitwall.shared import shared_file, shared_path
 
@@ -66,6 +66,12 @@ def channels_of(columns: Sequence[tuple[Any, ...]]) -> NDArray[np.float64]:
     # Packing a column of floats is 4 ns a value; an array from tuples takes ten times that.
     packed = struct.Struct(f"{count * len(picked)}d").pack(*chain.from_iterable(picked))
     return np.frombuffer(packed).reshape(len(picked), count)
+
+
+def stamped_of(columns: Sequence[tuple[Any, ...]]) -> NDArray[np.bool_]:
+    """Which points had no ``meta_time`` and got that of their arrival; shape (n,)."""
+    moments = columns[2]
+    return np.fromiter((moment.tzinfo is ARRIVAL for moment in moments), np.bool_, len(moments))
 
 
 def pack_rows(columns: Sequence[tuple[Any, ...]], channels: NDArray[np.float64], cars: Sequence[int]) -> Rows:

@@ -68,6 +68,18 @@ class ClockState(Struct, kw_only=True):
     steps_back: Annotated[Count, told("points that came out of its order")] | UnsetType = UNSET
 
 
+class TimeState(Struct):
+    """What is known of the ``meta_time`` of a car's points."""
+
+    late_s: Annotated[float | None, told("how long after its meta_time the newest point came; negative: before", "s")]
+    apart_s: Annotated[float | None, told("that, less the median of the track's cars; null among less than three", "s")]
+    stamped: Annotated[Count, told("points without meta_time, which got that of their arrival")]
+    trouble: Annotated[
+        list[Annotated[str, among(("stamped", "stopped", "set", "past", "ahead", "apart"))]],
+        told("what is wrong with the car's times"),
+    ]
+
+
 class KnownCar(Struct):
     """What is known of a car."""
 
@@ -79,6 +91,7 @@ class KnownCar(Struct):
     points: Annotated[Count, told("that were accepted")]
     channels: dict[ChannelName, ChannelPace]
     clock: ClockState
+    time: TimeState
     flipped: Annotated[list[str], told("channels that have the wrong sign")]
     stuck: Annotated[list[str], told("channels that do not change")]
     repairs: Annotated[Counts, told("what was repaired, by name")]

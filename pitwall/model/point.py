@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from typing import Final
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -51,9 +52,13 @@ class Point(Struct, gc=False):
 assert Point.__struct_fields__[3:] == (*(channel.name for channel in CORE + EXTRA), "timestamp")
 
 
-def moment_at(epoch_s: float) -> datetime:
+#: UTC in moments that no sender told: those of the arrival of points without ``meta_time``.
+ARRIVAL: Final = timezone(timedelta(0), "arrival")
+
+
+def moment_at(epoch_s: float, zone: tzinfo = UTC) -> datetime:
     """A moment [s since 1970] in UTC; whole milliseconds, for that is what clients are told."""
-    moment = datetime.fromtimestamp(epoch_s, UTC)
+    moment = datetime.fromtimestamp(epoch_s, zone)
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 

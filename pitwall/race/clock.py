@@ -113,6 +113,11 @@ class CarClock:
         return self.offset_s - self._anchor_s
 
     @property
+    def began_s(self) -> float:
+        """When this session began, by ``meta_time`` [s since 1970]."""
+        return self._began_s
+
+    @property
     def spread_s(self) -> float:
         """How much later than the quickest nine of ten points came within the window [s]; NaN before there is one."""
         late = sorted(difference - self.offset_s for _, difference in self._differences)

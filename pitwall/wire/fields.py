@@ -28,7 +28,7 @@ from pitwall.model.channels import (
     TEXT_ALIASES,
     Channel,
 )
-from pitwall.model.point import Point, iso_text, moment_at
+from pitwall.model.point import ARRIVAL, Point, iso_text, moment_at
 from pitwall.wire.errors import WireError, shown
 
 _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d{1,4})?", re.ASCII)
@@ -90,7 +90,7 @@ def canonical(
             raise WireError("missing_field", f"{name} is missing", name)
     sent_at = clean.pop("meta_time", None)
     if sent_at is None:
-        sent_at = moment_at(received_at)
+        sent_at = moment_at(received_at, ARRIVAL)
     point = Point(meta_time=sent_at, **{name: value for name, value in clean.items() if name in _POINT_FIELDS})
     relayed = msgspec.json.encode({"meta_time": iso_text(sent_at), **clean})
     if len(relayed) > MAX_POINT:

@@ -35,7 +35,7 @@ from pitwall.model.channels import (
     TEXT_ALIASES,
     Channel,
 )
-from pitwall.model.point import Point, iso_text, moment_at
+from pitwall.model.point import ARRIVAL, Point, iso_text, moment_at
 from pitwall.wire.errors import WireError, shown
 from pitwall.wire.fields import NOTHING_LACKING, canonical
 
@@ -315,7 +315,7 @@ def _printable(raw: bytes) -> bool:
 
 def _stamped(point: Point, raw: bytes, received_at: float) -> bytes:
     """The JSON of a point that had no ``meta_time`` and now, like the point, has that of its arrival."""
-    point.meta_time = moment = moment_at(received_at)
+    point.meta_time = moment = moment_at(received_at, ARRIVAL)
     start = raw.index(b"{") + 1
     return b'{"meta_time":"%b",%b' % (iso_text(moment).encode(), raw[start:])
 

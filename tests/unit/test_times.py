@@ -126,6 +126,60 @@ class PlaceTests(SynchronousTestCase):
         self.assertEqual(_placed(cars, stamps, received, [cut, len(points)]), whole)
         self.assertEqual(_placed(cars, stamps, received, list(range(1, len(points) + 1))), whole)
 
+    def test_stamped(self) -> None:
+        """A car whose points have no `meta_time` is said to be stamped on arrival, until they have one again."""
+        for at in (NOW, NOW + 1):
+            decoded = self.decoder.objects([b'{"track":"barber","chassis":"A","lap":1}', b'{"track":"barber",}'], at)
+            self.hub.publish("udp", decoded.points, decoded.raws, at)
+        slow, _ = self.decoder.one(b'{"track":"barber","chassis":"A","lap":"1"}', NOW + 1)
+        self.hub.publish("udp", [slow], [b"{}"], NOW + 1)
+        self.hub.write_rows()
+        self.assertEqual(self.time(NOW + 1), {"late_s": 0.0, "apart_s": None, "stamped": 3, "trouble": ["stamped"]})
+        for second in range(12):
+            self.hub.cars.look(NOW + second)
+        self.publish(0.0, clocked=False)
+        self.assertEqual((self.time(NOW)["stamped"], self.time(NOW)["trouble"]), (3, []))
+
+    def test_set_and_stopped(self) -> None:
+        """A clock that was set is told for a minute of `meta_time`, one that stands as long as it does."""
+        self.publish(*np.arange(0, 5, 0.25))
+        self.assertEqual(self.time(NOW)["trouble"], [])
+        self.publish(*np.arange(5, 9, 0.25), stands=True)
+        self.assertEqual(self.time(NOW + 9)["trouble"], ["stopped"])
+        self.publish(*np.arange(200, 202, 0.25), at=NOW + 200)
+        seen = []
+        told = {"track": "barber", "chassis": "A"}
+        for at in range(203, 345, 2):
+            told |= {"meta_time": iso(NOW + at), "timestamp": iso(NOW + at - 5 * BEHIND)}
+            point, relayed = self.decoder.one(json.dumps(told).encode(), NOW + at)
+            self.hub.publish("udp", [point], [relayed], NOW + at)
+            self.hub.write_rows()
+            seen.append(self.time(NOW + at)["trouble"] == ["set"])
+        self.assertGreater(seen.count(True), 28)
+        self.assertLess(seen.count(True), 33)
+        self.assertEqual(seen[-1], False)
+
+    def test_far(self) -> None:
+        """A time of the past, one of the future, and one far from the other cars' are told, each by its name."""
+        self.publish(0.0, 1.0, at=NOW + 121.5)
+        self.assertEqual(self.time(NOW + 122)["trouble"], ["past"])
+        self.publish(20.0, at=NOW)
+        self.assertEqual((self.time(NOW)["trouble"], self.time(NOW)["late_s"]), (["ahead"], -20.2))
+        others = [
+            json.dumps({"track": "barber", "chassis": name, "meta_time": iso(NOW + 30 - late)}).encode()
+            for name, late in (("B", 0.5), ("C", 1.0), ("D", 13.0))
+        ]
+        decoded = self.decoder.objects(others, NOW + 30)
+        self.hub.publish("udp", decoded.points, decoded.raws, NOW + 30)
+        self.hub.write_rows()
+        found = {car["chassis"]: car["time"] for car in self.hub.cars.known(NOW + 30)}
+        self.assertEqual((found["D"]["trouble"], found["D"]["apart_s"]), (["apart"], 12.0))
+        self.assertEqual((found["B"]["trouble"], found["B"]["apart_s"]), ([], -0.5))
+
+    def time(self, now: float) -> Any:
+        """What is known of the times of the first car."""
+        return self.hub.cars.known(now)[0]["time"]
+
     def test_car_time(self) -> None:
         """A clock is told by ISO 8601 text alone; whatever else a vendor has under that name is none."""
         self.assertEqual(car_time_s("2025-09-06T18:55:00.250Z"), 1_757_184_900.25)

@@ -2,10 +2,10 @@
 /** Draws a track and cars on two canvases, one above the other: the track changes seldom, the cars move. */
 
 import { make } from "./dom.js";
-import { known } from "./format.js";
+import { Ground, sectorEnds } from "./ground.js";
 
 /** What the drawing takes of the theme. */
-const COLOURS = ["text", "muted", "surface", "accent", "compare", "track"];
+const COLOURS = ["text", "muted", "surface", "accent", "compare", "track", "field", "own", "warn"];
 const OUTLINE_PARTS = 301;
 
 /** The lap by its share, or dots where cars have been, and where the line is. */
@@ -51,106 +51,25 @@ export class Chart {
     this.resized();
   }
 
-  /** The track, on a clean ground. @param {Shape} shape @param {any} about the track as /api/laps tells it */
-  drawTrack(shape, about) {
+  /**
+   * The track, on a clean ground.
+   * @param {Shape} shape @param {any} about the track as /api/laps tells it @param {import("./ground.js").Marks} marks
+   */
+  drawTrack(shape, about, marks) {
     const canvas = this.ground.getContext("2d");
     const style = getComputedStyle(this.frame);
     const lap = Array.from({ length: OUTLINE_PARTS }, (_, part) => part / (OUTLINE_PARTS - 1));
     const places = shape.at === null ? shape.dots : lap.map(shape.at);
-    this.fit = fit(places, this.size);
+    this.fit = fit([...places, ...marks.pits.flat()], this.size);
     this.colours = Object.fromEntries(COLOURS.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
     this.font = `${Math.max(parseFloat(style.fontSize) * 0.85, 10)}px ${style.fontFamily}`;
     this.unit = parseFloat(style.fontSize) / 14;
-    this.words = [];
     canvas.clearRect(0, 0, ...this.size);
     canvas.font = this.font;
-    if (shape.at === null) this.#dots(canvas, places, shape.line);
-    else this.#outline(canvas, shape.at, places, sectorEnds(about));
-  }
-
-  /** @param {any} canvas @param {number[][]} places @param {number[] | null} line where the line is */
-  #dots(canvas, places, line) {
-    canvas.fillStyle = this.colours.track;
-    for (const [x, y] of places.map(this.fit)) canvas.fillRect(x - 1.5, y - 1.5, 3, 3);
-    if (line === null) return;
-    const [x, y] = this.fit(line);
-    canvas.fillStyle = this.colours.text;
-    canvas.fillRect(x - 4 * this.unit, y - this.unit, 8 * this.unit, 2 * this.unit);
-    this.#word(canvas, "Start / finish", x, y - 12 * this.unit, this.colours.text);
-  }
-
-  /**
-   * @param {any} canvas @param {(share: number) => number[]} at @param {number[][]} places
-   * @param {number[]} ends of sectors
-   */
-  #outline(canvas, at, places, ends) {
-    canvas.lineJoin = "round";
-    canvas.strokeStyle = this.colours.track;
-    canvas.lineWidth = 7 * this.unit;
-    canvas.beginPath();
-    for (const [x, y] of places.map(this.fit)) canvas.lineTo(x, y);
-    canvas.stroke();
-    for (const end of ends) this.#tick(canvas, at, end, 6, this.colours.muted);
-    this.#tick(canvas, at, 0, 9, this.colours.text);
-    this.#beside(canvas, at, 0, "Start / finish", this.colours.text);
-    if (ends.length === 0) return;
-    [0, ...ends].forEach((start, sector) => {
-      this.#beside(canvas, at, (start + (ends[sector] ?? 1)) / 2, `S${sector + 1}`, this.colours.muted);
-    });
-  }
-
-  /**
-   * A place on the lap on the canvas, and the direction across it.
-   * @param {(share: number) => number[]} at @param {number} share
-   */
-  #across(at, share) {
-    const [x, y] = this.fit(at(share));
-    const [before, after] = [this.fit(at(share - 0.004)), this.fit(at(share + 0.004))];
-    const [dx, dy] = [after[0] - before[0], after[1] - before[1]];
-    const length = Math.hypot(dx, dy) || 1;
-    return { x, y, across: [-dy / length, dx / length] };
-  }
-
-  /**
-   * @param {any} canvas @param {(share: number) => number[]} at @param {number} share @param {number} half
-   * @param {string} colour
-   */
-  #tick(canvas, at, share, half, colour) {
-    const { x, y, across } = this.#across(at, share);
-    const reach = half * this.unit;
-    canvas.strokeStyle = colour;
-    canvas.lineWidth = 2 * this.unit;
-    canvas.beginPath();
-    canvas.moveTo(x - across[0] * reach, y - across[1] * reach);
-    canvas.lineTo(x + across[0] * reach, y + across[1] * reach);
-    canvas.stroke();
-  }
-
-  /**
-   * A word beside the track, on its outer side.
-   * @param {any} canvas @param {(share: number) => number[]} at @param {number} share @param {string} text @param {string} colour
-   */
-  #beside(canvas, at, share, text, colour) {
-    const { x, y, across } = this.#across(at, share);
-    const middle = [this.size[0] / 2, this.size[1] / 2];
-    const outward = across[0] * (x - middle[0]) + across[1] * (y - middle[1]) < 0 ? -1 : 1;
-    const away = outward * (14 * this.unit + (Math.abs(across[0]) * canvas.measureText(text).width) / 2);
-    this.#word(canvas, text, x + across[0] * away, y + across[1] * away, colour);
-  }
-
-  /**
-   * A word around a place.
-   * @param {any} canvas @param {string} text @param {number} x @param {number} y @param {string} colour
-   */
-  #word(canvas, text, x, y, colour) {
-    const half = canvas.measureText(text).width / 2;
-    const middle = Math.min(Math.max(x, half + 2), this.size[0] - half - 2);
-    const line = Math.min(Math.max(y, 8), this.size[1] - 8);
-    canvas.fillStyle = colour;
-    canvas.textAlign = "center";
-    canvas.textBaseline = "middle";
-    canvas.fillText(text, middle, line);
-    this.words.push([middle - half, line, 2 * half]);
+    const ground = new Ground(canvas, this);
+    if (shape.at === null) ground.dots(places, shape.line);
+    else ground.outline(shape.at, places, sectorEnds(about), marks);
+    this.words = ground.words;
   }
 
   /** The cars, the most wanted above the others. @param {Dot[]} cars the most wanted last */
@@ -213,12 +132,6 @@ export function room({ x, y, rank, width, unit }, taken, dots, edge) {
     return !words && !dots.some((dot) => over(dot.x, 0) && Math.abs(dot.y - at) < height / 2);
   });
   return clear ?? (rank ? (places[0] ?? null) : null);
-}
-
-/** Where sectors end within the lap, in shares of it. @param {any} about @returns {number[]} */
-function sectorEnds(about) {
-  const length = about?.length_m;
-  return known(length) ? about.sector_ends_m.slice(0, -1).map((/** @type {number} */ end) => end / length) : [];
 }
 
 /**

@@ -14,6 +14,8 @@ const KEYS = [
   ["Esc", "Select none"],
   ["M", "Show or hide the map"],
   ["I", "Show or hide the insights"],
+  ["C", "Choose the cars that are shown"],
+  ["A", "Alerts: sound and notifications"],
   ["U", "km/h or mph"],
   ["T", "Theme: auto, dark, light"],
   ["F", "Full screen"],
@@ -23,7 +25,8 @@ const KEYS = [
 export class Controls {
   /**
    * @param {HTMLElement} bar @param {import("./settings.js").Settings} settings
-   * @param {{changed: () => void, move: (step: number) => void, choose: () => void, clear: () => void}} actions
+   * @param {{changed: () => void, move: (step: number) => void, choose: () => void, clear: () => void,
+   *   cars: () => void, alerts: () => void, alertWords: () => string}} actions
    */
   constructor(bar, settings, actions) {
     this.settings = settings;
@@ -35,11 +38,15 @@ export class Controls {
       make("button", { type: "button", title, onclick });
     this.map = button("Show or hide the map (M)", () => this.#set("map", !settings.map));
     this.insights = button("Show or hide the insights (I)", () => this.#set("insights", !settings.insights));
+    this.cars = button("Choose the cars that are shown (C)", () => actions.cars());
+    this.alerts = button("Sound and notifications (A)", () => actions.alerts());
     this.units = button("Units of speed (U)", () => this.#set("units", after(["km/h", "mph"], settings.units)));
     this.theme = button("Theme (T)", () => this.#set("theme", after(["system", "dark", "light"], settings.theme)));
     this.full = button("Full screen (F)", () => this.#fullScreen());
     this.help = help();
     const asks = button("Help (?)", () => this.help.showModal());
+    this.cars.className = "cars";
+    this.alerts.className = "alerts";
     [this.map.textContent, this.insights.textContent, this.full.textContent, asks.textContent] = [
       "Map",
       "Insights",
@@ -49,14 +56,15 @@ export class Controls {
     this.full.className = "full";
     asks.setAttribute("aria-label", "Help");
     this.full.hidden = !document.fullscreenEnabled;
-    bar.append(this.trackLabel, this.track, this.map, this.insights, this.units, this.theme, this.full, asks);
+    const buttons = [this.map, this.insights, this.cars, this.alerts, this.units, this.theme, this.full, asks];
+    bar.append(this.trackLabel, this.track, ...buttons);
     document.body.append(this.help);
     document.addEventListener("keydown", (event) => this.#key(event));
     this.show([], null);
   }
 
-  /** @param {string[]} tracks those there are @param {string | null} track the one that is shown */
-  show(tracks, track) {
+  /** @param {string[]} tracks those there are @param {string | null} track the one that is shown @param {number} [hidden] cars */
+  show(tracks, track, hidden = 0) {
     const { settings } = this;
     this.trackLabel.hidden = this.track.hidden = tracks.length < 2;
     const shown = [...this.track.options].map((option) => option.value);
@@ -66,6 +74,8 @@ export class Controls {
     if (track !== null && this.track.value !== track) this.track.value = track;
     this.map.setAttribute("aria-pressed", String(settings.map));
     this.insights.setAttribute("aria-pressed", String(settings.insights));
+    setText(this.cars, hidden > 0 ? `Cars −${hidden}` : "Cars");
+    setText(this.alerts, this.actions.alertWords());
     setText(this.units, settings.units);
     setText(this.theme, THEMES[/** @type {"dark"} */ (settings.theme)]);
     document.documentElement.dataset.theme = settings.theme;
@@ -93,6 +103,8 @@ export class Controls {
     const does = {
       m: () => this.map.click(),
       i: () => this.insights.click(),
+      c: () => this.cars.click(),
+      a: () => this.alerts.click(),
       u: () => this.units.click(),
       t: () => this.theme.click(),
       f: () => this.full.click(),

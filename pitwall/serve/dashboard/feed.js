@@ -24,13 +24,15 @@ const DELAYS = 21;
 export class Feed {
   /**
    * @param {Race} race @param {Server} server
-   * @param {{websocket: string, locked: boolean, changed: () => void, say: (text: string) => void}} about
+   * @param {{websocket: string, locked: boolean, changed: () => void, say: (text: string) => void,
+   *   known: (insights: any[]) => void}} about
    */
-  constructor(race, server, { websocket, locked, changed, say }) {
+  constructor(race, server, { websocket, locked, changed, say, known }) {
     this.race = race;
     this.server = server;
     this.changed = changed;
     this.say = say;
+    this.known = known;
     /** "connecting", "open", "waiting" */
     this.state = "connecting";
     /** When it came to be so [ms of the page]. */
@@ -172,13 +174,15 @@ export class Feed {
   }
 
   async #laps() {
-    const limit = this.race.allLapsWanted ? ALL_LAPS : NEWEST_LAPS;
+    const all = this.race.allLapsWanted;
+    const limit = all ? ALL_LAPS : NEWEST_LAPS;
     this.race.lapsWanted = this.race.allLapsWanted = false;
-    this.race.laps(await this.server.ask(`/api/laps?limit=${limit}`));
+    this.race.laps(await this.server.ask(`/api/laps?limit=${limit}`), all);
   }
 
   async #said() {
     const { insights } = await this.server.ask("/api/insights");
+    this.known(insights);
     for (const insight of insights) this.race.standing.add(insight);
     this.race.gaps((await this.server.ask("/api/gaps")).gaps);
   }

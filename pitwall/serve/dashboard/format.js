@@ -71,6 +71,21 @@ export function delay(ms) {
   return ms < 1000 ? `${Math.max(Math.round(ms), 0)} ms` : `${(ms / 1000).toFixed(1)} s`;
 }
 
+/** How much time. @param {number} seconds */
+export function span(seconds) {
+  if (!known(seconds)) return UNKNOWN;
+  if (seconds < 120) return `${Math.round(seconds)} s`;
+  return seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
+}
+
+/** The day, or the time of day where it is today. @param {number} ms since 1970 */
+export function day(ms) {
+  const at = new Date(ms);
+  if (Number.isNaN(at.getTime())) return UNKNOWN;
+  if (Math.abs(Date.now() - ms) < 12 * 3600000) return clock(ms);
+  return [at.getFullYear(), at.getMonth() + 1, at.getDate()].map((part) => String(part).padStart(2, "0")).join("-");
+}
+
 /** The time of day. @param {number} ms since 1970 */
 export function clock(ms) {
   const at = new Date(ms);

@@ -3,7 +3,7 @@
 
 import { fillList, make, setAttribute, setClass, setText } from "./dom.js";
 import * as format from "./format.js";
-import { SEVERITIES, subjectOf } from "./standing.js";
+import { SEVERITIES, subjectOf, upFrom } from "./standing.js";
 
 /** Lines that are shown at most. */
 const MOST = 60;
@@ -29,8 +29,7 @@ export class Insights {
     this.list = make("ul", { class: "list" });
     this.none = make("p", { class: "none", text: "Nothing to say." });
     const least = make("select", { id: "severity", onchange: () => choose(least.value) });
-    for (const name of SEVERITIES)
-      least.append(make("option", { value: name, text: name === "low" ? "all" : `${name} up` }));
+    for (const name of SEVERITIES) least.append(make("option", { value: name, text: upFrom(name) }));
     least.value = severity;
     const label = make("label", { for: "severity", class: "sr", text: "Severity" });
     section.append(

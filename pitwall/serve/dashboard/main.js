@@ -1,15 +1,19 @@
 // @ts-check
 /** The page: what there is, and when it is drawn. */
 
+import { AlertDialog } from "./alertdialog.js";
+import { Alerts } from "./alerts.js";
+import { notify } from "./alertways.js";
 import { Arriving } from "./arriving.js";
 import { Controls } from "./controls.js";
 import { Detail } from "./detail.js";
 import { byId, setText } from "./dom.js";
 import { Feed } from "./feed.js";
+import { CarDialog, hiddenSaid } from "./hidden.js";
 import { Insights } from "./insights.js";
 import { KeyDialog } from "./keydialog.js";
 import { TrackMap } from "./map.js";
-import { Race } from "./race.js";
+import { idOf, Race } from "./race.js";
 import { choose } from "./selection.js";
 import { Server } from "./server.js";
 import * as settingsFile from "./settings.js";
@@ -62,6 +66,13 @@ const insights = new Insights(byId("insights"), (path) => server.ask(path), {
     keep();
   },
 });
+const carDialog = new CarDialog(settings, keep);
+const alertDialog = new AlertDialog(settings, keep);
+/** Whether a car is looked at, or must be. @param {any} insight */
+const wanted = (insight) =>
+  insight.track === shownTrack() &&
+  (!settings.hidden.includes(idOf(insight)) || (insight.severity === "critical" && insight.state !== "cleared"));
+const alerts = new Alerts(settings, { wanted, ways: { sound: (insight) => alertDialog.play(insight), notify } });
 const controls = new Controls(byId("controls"), settings, {
   changed: () => {
     map.redraw();
@@ -70,6 +81,9 @@ const controls = new Controls(byId("controls"), settings, {
   move: (step) => tower.move(step),
   choose: () => tower.focused !== null && select(tower.focused),
   clear: () => setSelected([]),
+  cars: () => carDialog.open(race.order(shownTrack())),
+  alerts: () => alertDialog.open(),
+  alertWords: () => alertDialog.words,
 });
 
 function keep() {
@@ -98,12 +112,19 @@ function say(text) {
 }
 
 function start() {
-  feed = new Feed(race, server, { websocket: said("websocket"), locked, changed, say });
+  const known = (/** @type {any[]} */ insights) => alerts.know(insights);
+  feed = new Feed(race, server, { websocket: said("websocket"), locked, changed, say, known });
   if (selected.length) feed.follow(true);
   const tell = (/** @type {any} */ message) => map.tell(race, message, performance.now());
   feed.client.on("snapshot", tell);
   feed.client.on("telemetry_update", tell);
-  feed.client.on("gap", ({ reason }) => reason === "other_epoch" && map.clear());
+  feed.client.on("snapshot", ({ insight }) => known(insight?.insights ?? []));
+  feed.client.on("insight_update", (message) => alerts.tell(message.insights));
+  feed.client.on("gap", ({ reason }) => {
+    if (reason !== "other_epoch") return;
+    map.clear();
+    alerts.clear();
+  });
 }
 
 /** The track that is shown: the chosen one, or that with the most cars. @returns {string | null} */
@@ -119,7 +140,8 @@ function draw(now) {
   drawnAt = now;
   dirty = false;
   const track = shownTrack();
-  selected = selected.filter((id) => race.cars.get(id)?.track === track);
+  selected = selected.filter((id) => race.cars.get(id)?.track === track && !settings.hidden.includes(id));
+  const hidden = race.order(track).filter((car) => settings.hidden.includes(car.id));
   const some = race.cars.size > 0;
   byId("arriving").hidden = some || feed === null || feed.health === null;
   byId("left").hidden = !some;
@@ -129,13 +151,14 @@ function draw(now) {
   byId("demo").hidden = !feed?.health?.demo;
   byId("notice").hidden = now - noticeAt > NOTICE_MS;
   document.body.classList.toggle("offline", feed !== null && feed.state !== "open");
-  controls.show(race.trackNames(), track);
+  controls.show(race.trackNames(), track, hidden.length);
   byId("trust").hidden = feed === null;
   if (feed !== null) trust.show(feed, race, now);
   if (feed !== null && !some) arriving.show(feed, now);
   if (!some) return;
-  tower.show(race, track, selected, now);
-  insights.show(race.standing.list(track, settings.severity));
+  const hiddenIds = new Set(settings.hidden);
+  tower.show(race, track, selected, now, hiddenIds, hiddenSaid(hidden, race.standing.list(track, "critical")));
+  insights.show(race.standing.list(track, settings.severity).filter(wanted));
 }
 
 /** @param {number} now */
@@ -149,7 +172,7 @@ function frame() {
   const now = performance.now();
   if (dirty || now - drawnAt >= TICK_MS) draw(now);
   if (now - detailAt >= (selected.length ? DETAIL_MS : TICK_MS)) drawDetail(now);
-  if (settings.map && race.cars.size > 0) map.draw(race, shownTrack(), selected, now);
+  if (settings.map && race.cars.size > 0) map.draw(race, shownTrack(), selected, now, new Set(settings.hidden));
   requestAnimationFrame(frame);
 }
 

@@ -3,12 +3,14 @@
 
 import { stateOf } from "./carstate.js";
 import { Chart } from "./chart.js";
-import { make, setText } from "./dom.js";
+import { fillList, make, setClass, setText } from "./dom.js";
 import { still } from "./flip.js";
 import { known, shortName } from "./format.js";
 import { AlongLap, Anywhere } from "./motion.js";
 import { metres, Outline, Strip, Trail } from "./outline.js";
-import * as outlines from "./outlines.js";
+import { parts } from "./minis.js";
+import * as kept from "./outlines.js";
+import { PitLane } from "./pitlane.js";
 import { letter } from "./selection.js";
 
 /** From one drawing to the next at least [ms]; with motion unwanted. */
@@ -23,6 +25,10 @@ const MOST_CARS = 512;
 const MOST_TRACKS = 16;
 /** A car that told its distance so short a time ago goes by that, not by its position alone [ms]. */
 const DISTANCE_MS = 3000;
+/** Positions between two messages that are so far apart are not taken for one [deg]. */
+const ALIKE_DEG = 1e-4;
+/** A car that is slower stands [km/h]. */
+const STANDS_KMH = 5;
 /** A car is chosen by a click so near to it [px]. */
 const NEAR_PX = 18;
 
@@ -33,9 +39,13 @@ export class TrackMap {
   constructor(section, choose) {
     this.about = make("span", { class: "about" });
     this.chart = new Chart(() => this.redraw());
-    section.append(make("header", {}, make("h2", { text: "Track" }), this.about), this.chart.frame);
-    /** @type {Map<string, Outline>} */
-    this.outlines = outlines.load();
+    this.legend = make("p", { class: "legend", hidden: true });
+    section.append(make("header", {}, make("h2", { text: "Track" }), this.about), this.chart.frame, this.legend);
+    const { outlines, lanes } = kept.load();
+    this.outlines = outlines;
+    this.lanes = lanes;
+    /** Places of the pit lane that are not kept yet. */
+    this.lanesGrown = 0;
     /** @type {Map<string, Trail>} */
     this.trails = new Map();
     /** @type {Map<string, {along: AlongLap, anywhere: Anywhere, kind: "" | "along" | "anywhere"}>} */
@@ -46,6 +56,8 @@ export class TrackMap {
     this.track = null;
     this.kind = "";
     this.told = false;
+    /** What is drawn on the ground besides, as text. */
+    this.marked = "";
     this.drawnAt = this.groundAt = -Infinity;
     matchMedia("(prefers-color-scheme: light)").addEventListener("change", () => this.redraw());
     this.chart.top.addEventListener("click", (/** @type {MouseEvent} */ event) => {
@@ -75,15 +87,17 @@ export class TrackMap {
     message.data.forEach((/** @type {any} */ point, /** @type {number} */ index) => {
       const car = race.car(point);
       // A logger tells distance, speed and position at different moments: then one is only in the ranges.
-      const [distance, latitude, longitude] = ["lapdist_m", "VBOX_Lat_Min", "VBOX_Long_Minutes"].map(
-        (name) => point[name] ?? message.ranges?.[index]?.[name]?.[1],
-      );
+      const [distance, latitude, longitude] = [
+        ["lapdist_m", Infinity],
+        ["VBOX_Lat_Min", ALIKE_DEG],
+        ["VBOX_Long_Minutes", ALIKE_DEG],
+      ].map(([name, most]) => point[name] ?? only(message.ranges?.[index]?.[name], Number(most)));
       const length = race.tracks.get(point.track)?.length_m;
       const motion = this.motions.get(car.id) ?? { along: new AlongLap(), anywhere: new Anywhere(), kind: "" };
       remember(this.motions, car.id, motion, MOST_CARS);
       const placed = known(latitude) && known(longitude);
       if (known(distance) && known(length)) {
-        if (placed) this.#outline(point.track).learn(latitude, longitude, distance / length);
+        if (placed) this.#learn(car, latitude, longitude, distance / length, now);
         motion.along.tell(distance / length, (car.channels.get("speed_kmh") ?? 0) / 3600 / length, now);
         motion.kind = "along";
       } else if (placed && !(now - (car.channelAt.get("lapdist_m") ?? -Infinity) < DISTANCE_MS)) {
@@ -91,6 +105,21 @@ export class TrackMap {
         motion.kind = "anywhere";
       }
     });
+  }
+
+  /** @param {Car} car @param {number} latitude @param {number} longitude @param {number} share @param {number} now */
+  #learn(car, latitude, longitude, share, now) {
+    const outline = this.#outline(car.track);
+    const pits = stateOf(car, now) === "pit";
+    // Where a car stands says nothing of the track, and in the pits nothing right.
+    const speed = car.channels.get("speed_kmh") ?? NaN;
+    if (!pits && !(speed < STANDS_KMH)) outline.learn(latitude, longitude, share);
+    if (!outline.ready || outline.origin === null) return;
+    const lane = this.lanes.get(car.track) ?? new PitLane();
+    remember(this.lanes, car.track, lane, MOST_TRACKS);
+    const before = lane.places.size;
+    lane.learn(car.id, metres(outline.origin, latitude, longitude), speed, pits, outline);
+    this.lanesGrown += lane.places.size - before;
   }
 
   /** @param {string} track */
@@ -110,25 +139,50 @@ export class TrackMap {
   /**
    * Draw, unless it is too soon.
    * @param {import("./race.js").Race} race @param {string | null} track @param {string[]} selected @param {number} now
+   * @param {Set<string>} hidden cars
    */
-  draw(race, track, selected, now) {
+  draw(race, track, selected, now, hidden) {
     const smooth = !still();
     if (now - this.drawnAt < (smooth ? FRAME_MS : STILL_MS) || !this.chart.visible || track === null) return;
     this.drawnAt = now;
     const shape = this.#shape(track, race.tracks.get(track));
-    if (shape.kind === "outline" && shape.kind !== this.kind) outlines.save(this.outlines);
+    const chosen = selected.map((id) => race.cars.get(id)).filter((car) => car !== undefined);
+    const minis = parts(chosen, race.tracks.get(track));
+    const pits = shape.kind === "outline" ? (this.lanes.get(track)?.lines ?? []) : [];
+    const marked = [minis.parts, pits.length, pits.flat().length].join();
     const old = now - this.groundAt > (shape.kind === "trail" ? LEARN_MS : GROUND_MS);
     const told = race.tracks.has(track);
-    if (old || track !== this.track || told !== this.told || shape.kind !== this.kind) {
+    if (old || track !== this.track || told !== this.told || shape.kind !== this.kind || marked !== this.marked) {
+      if (shape.kind === "outline" && (shape.kind !== this.kind || this.lanesGrown > 0)) {
+        kept.save(this.outlines, this.lanes);
+        this.lanesGrown = 0;
+      }
+      this.marked = marked;
       this.track = track;
       this.told = told;
       this.kind = shape.kind;
       this.groundAt = now;
-      this.chart.drawTrack(shape, race.tracks.get(track));
+      this.chart.drawTrack(shape, race.tracks.get(track), { parts: minis.parts, pits });
+      this.#explain(minis);
     }
     setText(this.about, shape.said);
-    this.drawn = this.#dots(race.order(track), shape, selected, now, smooth);
+    const cars = race.order(track).filter((car) => !hidden.has(car.id));
+    this.drawn = this.#dots(cars, shape, selected, now, smooth);
     this.chart.drawCars(this.drawn);
+  }
+
+  /** What the marks of the parts mean. @param {{legend: [string, string][], words: string}} minis */
+  #explain({ legend, words }) {
+    this.legend.hidden = words === "";
+    fillList(
+      this.legend,
+      [...legend, ["", words]],
+      () => make("span"),
+      (key, [name, text]) => {
+        setClass(key, name && `part-${name}`);
+        setText(key, text);
+      },
+    );
   }
 
   /**
@@ -193,6 +247,14 @@ export class TrackMap {
     const moved = metres(outline.origin, trail.origin[0], trail.origin[1]);
     return [place[0] + moved[0], place[1] + moved[1]];
   }
+}
+
+/**
+ * The greatest of what the points between two messages told; nothing where they were too far apart to be one.
+ * @param {number[] | undefined} range @param {number} most
+ */
+function only(range, most) {
+  return range !== undefined && range[1] - range[0] <= most ? range[1] : undefined;
 }
 
 /** @param {Map<string, any>} map @param {string} name @param {any} value @param {number} most */

@@ -9,9 +9,12 @@
 import { known } from "./format.js";
 
 const EARTH_M = 6371000;
-const PARTS = 240;
+export const PARTS = 240;
 /** Later values count for so much, so that a better position wins in the end. */
 const LEAST_WEIGHT = 0.05;
+/** Where a part was passed so often, a position moves it by no more than one that is so far off [m]. */
+const SURE = 4;
+const LONGEST_PULL_M = 8;
 /** So much of the lap has to be known, and no hole may be longer than so many parts. */
 const READY = 0.96;
 const LONGEST_HOLE = 4;
@@ -48,7 +51,10 @@ export class Outline {
       this.east[part] = east;
       this.north[part] = north;
     } else {
-      const weight = Math.max(1 / (this.seen[part] + 1), LEAST_WEIGHT);
+      // A car on the grass or in the pits is not to pull the track there.
+      const off = Math.hypot(east - this.east[part], north - this.north[part]);
+      const trust = this.seen[part] < SURE ? 1 : Math.min(LONGEST_PULL_M / off, 1);
+      const weight = Math.max(1 / (this.seen[part] + 1), LEAST_WEIGHT) * trust;
       this.east[part] += weight * (east - this.east[part]);
       this.north[part] += weight * (north - this.north[part]);
     }
@@ -68,6 +74,21 @@ export class Outline {
       if (hole > LONGEST_HOLE) return false;
     }
     return true;
+  }
+
+  /** The part of the lap that is nearest to a place, and how far away that is [m]. @param {number[]} place */
+  nearest([east, north]) {
+    const found = { part: 0, away: Infinity };
+    for (let part = 0; part < PARTS; part += 1) {
+      // Between two means as well: these may be twenty metres apart.
+      const next = (part + 1) % PARTS;
+      const [x, y] = [this.east[next] - this.east[part], this.north[next] - this.north[part]];
+      const [dx, dy] = [east - this.east[part], north - this.north[part]];
+      const share = Math.min(Math.max((dx * x + dy * y) / (x * x + y * y || 1), 0), 1);
+      const away = Math.hypot(dx - share * x, dy - share * y);
+      if (away < found.away) [found.part, found.away] = [share < 0.5 ? part : next, away];
+    }
+    return found;
   }
 
   /** All of it as plain values, positions to the decimetre. */

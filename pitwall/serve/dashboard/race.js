@@ -29,10 +29,16 @@ export class Car {
     this.gap = null;
     /** @type {any} */
     this.summary = null;
+    /** As /api/cars tells it. @type {any} */
+    this.about = null;
     /** By number. @type {Map<number, any>} */
     this.laps = new Map();
-    /** The fastest of each sector in clean laps [s]. @type {(number | null)[]} */
+    /** The fastest of each sector, and of each mini-sector, in clean laps [s]. @type {(number | null)[]} */
     this.bestSectors = [];
+    /** @type {(number | null)[]} */
+    this.bestMinis = [];
+    /** The newest lap whose mini-sectors are known. @type {{lap: number, kind: string, times: (number | null)[]} | null} */
+    this.miniLap = null;
     /** The greatest speed since it crossed the line [km/h]. */
     this.topKmh = 0;
   }
@@ -120,12 +126,18 @@ export class Race {
     for (const gap of gaps) this.car(gap).gap = gap;
   }
 
-  /** The answer of /api/laps. @param {any} answer */
-  laps(answer) {
+  /** The answer of /api/laps. @param {any} answer @param {boolean} [all] whether it has all laps, not just the newest */
+  laps(answer, all = false) {
     this.tracks = new Map(answer.tracks.map((/** @type {any} */ track) => [track.track, track]));
     for (const summary of answer.cars) this.car(summary).summary = summary;
-    for (const { mini_times_s: _, ...lap } of answer.laps) {
-      const { laps } = this.car(lap);
+    if (all) for (const car of this.cars.values()) [car.bestMinis, car.miniLap] = [[], null];
+    for (const { mini_times_s: minis, ...lap } of answer.laps) {
+      const car = this.car(lap);
+      const { laps } = car;
+      if (lap.kind === "clean") car.bestMinis = least(car.bestMinis, minis);
+      if (minis.some(known) && lap.lap >= (car.miniLap?.lap ?? 0)) {
+        car.miniLap = { lap: lap.lap, kind: lap.kind, times: minis };
+      }
       laps.set(lap.lap, lap);
       if (laps.size > MOST_LAPS) laps.delete(Math.min(...laps.keys()));
     }
@@ -141,6 +153,7 @@ export class Race {
     for (const id of this.cars.keys()) if (!ids.has(id)) this.cars.delete(id);
     for (const about of cars) {
       const car = this.car(about);
+      car.about = about;
       car.heardAt = Math.max(car.heardAt, now - about.silent_s * 1000);
     }
   }
@@ -161,13 +174,20 @@ export class Race {
 /** The fastest of each sector in clean laps [s]. @param {any[]} laps @returns {(number | null)[]} */
 export function fastest(laps) {
   /** @type {(number | null)[]} */
-  const best = [];
+  let best = [];
   for (const lap of laps) {
-    if (lap.kind !== "clean") continue;
-    lap.sector_times_s.forEach((/** @type {number | null} */ time, /** @type {number} */ sector) => {
-      const before = best[sector] ?? null;
-      best[sector] = time === null || (before !== null && before <= time) ? before : time;
-    });
+    if (lap.kind === "clean") best = least(best, lap.sector_times_s);
   }
   return best;
+}
+
+/**
+ * The less of two lists of times, part by part.
+ * @param {(number | null)[]} one [s] @param {(number | null)[]} other [s] @returns {(number | null)[]}
+ */
+export function least(one, other) {
+  return Array.from({ length: Math.max(one.length, other.length) }, (_, part) => {
+    const times = [one[part], other[part]].filter(known);
+    return times.length ? Math.min(...times) : null;
+  });
 }

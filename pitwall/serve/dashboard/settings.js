@@ -8,10 +8,17 @@ const CHOICES = {
   units: ["km/h", "mph"],
   map: [true, false],
   insights: [true, false],
+  sound: [false, true],
+  soundLeast: ["high", "low", "medium", "critical"],
+  notify: [false, true],
+  notifyLeast: ["critical", "low", "medium", "high"],
 };
+/** So many hidden cars are kept. */
+const MOST_HIDDEN = 512;
 
 /**
- * @typedef {{theme: string, units: string, map: boolean, insights: boolean, track: string | null, severity: string}} Settings
+ * @typedef {{theme: string, units: string, map: boolean, insights: boolean, track: string | null, severity: string,
+ *   sound: boolean, soundLeast: string, notify: boolean, notifyLeast: string, hidden: string[]}} Settings
  */
 
 /**
@@ -33,6 +40,8 @@ export function parse(text) {
   }
   found.track = typeof kept?.track === "string" ? kept.track : null;
   found.severity = ["low", "medium", "high", "critical"].includes(kept?.severity) ? kept.severity : "low";
+  const hidden = Array.isArray(kept?.hidden) ? kept.hidden : [];
+  found.hidden = hidden.filter((/** @type {any} */ id) => typeof id === "string").slice(-MOST_HIDDEN);
   return found;
 }
 

@@ -2,6 +2,8 @@
 /** The insights: what stands, by severity, and what is over. */
 
 export const SEVERITIES = ["low", "medium", "high", "critical"];
+/** What a choice of the least severity says. @param {string} name */
+export const upFrom = (name) => ({ low: "all", critical: name })[name] ?? `${name} up`;
 /** Of those that are over, so many are kept. */
 const MOST_CLEARED = 60;
 

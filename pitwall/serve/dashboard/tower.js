@@ -3,6 +3,7 @@
 
 import { fieldBests, lastSectors, mark } from "./bests.js";
 import { stateOf } from "./carstate.js";
+import { allPast, troubles } from "./clocks.js";
 import { make, setAttribute, setClass, setText } from "./dom.js";
 import { moving } from "./flip.js";
 import * as format from "./format.js";
@@ -15,7 +16,8 @@ const STATES = { running: ["●", "Run"], stopped: ["■", "Stop"], pit: ["▣",
 
 /** @typedef {import("./race.js").Car} Car */
 /**
- * @typedef {{selected: string[], now: number, sectors: number, fieldBests: (number | null)[], fieldBest: number | null}} View
+ * @typedef {{selected: string[], now: number, sectors: number, fieldBests: (number | null)[], fieldBest: number | null,
+ *   allPast: boolean}} View
  */
 /** @typedef {{text: string, class?: string, note?: string}} Cell */
 /** @typedef {{name: string, label: string, title: string, cell: (car: Car, view: View) => Cell}} Column */
@@ -125,10 +127,12 @@ export class Tower {
       ["own", "own best"],
       ["level", "tires going"],
       ["fights", "closing, under 1 s"],
+      ["wrong", "clock is wrong"],
     ]) {
       legend.append(make("span", { class: `key ${name}`, text }));
     }
-    section.append(make("header", {}, this.heading, this.about), make("div", { class: "scroll" }, this.table), legend);
+    this.urgent = make("p", { class: "urgent", role: "status", hidden: true });
+    section.append(make("header", {}, this.heading, this.about), this.urgent, make("div", { class: "scroll" }, this.table), legend);
     /** @type {Map<string, any>} */
     this.rows = new Map();
     /** @type {Column[]} */
@@ -141,24 +145,28 @@ export class Tower {
 
   /**
    * @param {import("./race.js").Race} race @param {string | null} track @param {string[]} selected
-   * @param {number} now
+   * @param {number} now @param {Set<string>} hidden cars @param {{text: string, urgent: string}} said of them
    */
-  show(race, track, selected, now) {
-    const cars = race.order(track);
+  show(race, track, selected, now, hidden, said) {
+    const all = race.order(track);
+    const cars = all.filter((car) => !hidden.has(car.id));
     const about = race.tracks.get(track ?? "");
     const sectors = about?.best_sectors_s.length || SECTORS;
-    const underWay = cars.map((car) => lastSectors(car.result, sectors));
+    const underWay = all.map((car) => lastSectors(car.result, sectors));
     const view = {
       selected,
       now,
       sectors,
       fieldBests: fieldBests(about?.best_sectors_s ?? [], underWay),
       fieldBest: about?.best_lap_s ?? null,
+      allPast: allPast([...race.cars.values()]),
     };
     this.#setColumns(sectors);
     this.table.style.setProperty("--cars", String(cars.length));
     setText(this.heading, (track ?? "").replaceAll("_", " "));
-    setText(this.about, aboutTrack(cars.length, about));
+    setText(this.about, [said.text, aboutTrack(all.length, about)].filter(Boolean).join(" · "));
+    setText(this.urgent, said.urgent);
+    this.urgent.hidden = said.urgent === "";
     this.#setOrder(cars);
     for (const car of cars) this.#fill(this.rows.get(car.id), car, view);
     // One row is reached by Tab, the arrow keys reach the others.
@@ -223,9 +231,18 @@ export class Tower {
     for (const { name } of this.columns) {
       const cell = make("td", { class: `c-${name}` });
       cell.append(make("span", { class: "value" }), make("small", { class: "note" }));
+      if (name === "car") cell.append(make("small", { class: "wrong", text: "◷", role: "img", hidden: true }));
       row.append(cell);
     }
     return row;
+  }
+
+  /** The mark of a car whose times are wrong. @param {HTMLElement} sign @param {string[]} wrong */
+  #times(sign, wrong) {
+    sign.hidden = wrong.length === 0;
+    const words = `Clock: ${wrong.join(", ")}`;
+    setAttribute(sign, "title", words);
+    setAttribute(sign, "aria-label", words);
   }
 
   /** @param {HTMLTableRowElement} row @param {Car} car @param {View} view */
@@ -242,6 +259,7 @@ export class Tower {
       setClass(shown, `c-${name} ${found.class ?? ""}`.trim());
       setText(shown.children[0], found.text);
       setText(shown.children[1], name === "car" ? chosen : (found.note ?? ""));
+      if (name === "car") this.#times(/** @type {HTMLElement} */ (shown.children[2]), troubles(car, view.allPast));
     });
   }
 }

@@ -4,6 +4,7 @@
 import { fillList, make, setAttribute, setClass, setText } from "./dom.js";
 import * as format from "./format.js";
 import { SILENT_S } from "./carstate.js";
+import { clocks } from "./clocks.js";
 
 /** A delay over this is worth a look [ms]. */
 const LATE_MS = 1000;
@@ -52,6 +53,7 @@ export class TrustBar {
       rate: "Points/s",
       delay: "Delay",
       oldest: "Oldest value",
+      clocks: "Clocks",
       quality: "Quality",
       missed: "Missed",
       clients: "Clients",
@@ -61,9 +63,15 @@ export class TrustBar {
       list.append(make("div", { class: `trust-${name}` }, make("dt", { text: label }), value));
       this.cells.set(name, value);
     }
-    this.count = make("span");
-    this.doors = make("ul");
-    this.cells.get("drops").append(make("details", {}, make("summary", {}, this.count), this.doors));
+    this.drops = this.#opens("drops");
+    this.clocks = this.#opens("clocks");
+  }
+
+  /** A cell that opens to a list. @param {string} name */
+  #opens(name) {
+    const [text, lines] = [make("span"), make("ul")];
+    this.cells.get(name).append(make("details", {}, make("summary", {}, text), lines));
+    return { text, lines };
   }
 
   /**
@@ -111,16 +119,21 @@ export class TrustBar {
       setAttribute(cell.parentElement, "title", item.title);
     }
     this.#drops(drops(metrics), metrics !== undefined);
+    const times = clocks([...race.cars.values()]);
+    setText(this.clocks.text, current(times.text));
+    setClass(this.clocks.text, live ? times.level : "");
+    setAttribute(this.cells.get("clocks").parentElement, "title", times.lines.slice(0, 12).join("\n"));
+    fillList(this.clocks.lines, times.lines, () => make("li"), setText);
   }
 
   /** @param {[string, string, number][]} found @param {boolean} known */
   #drops(found, known) {
     const total = found.reduce((sum, [, , count]) => sum + count, 0);
-    setText(this.count, known ? (total ? `▲ ${format.count(total)}` : "0") : format.UNKNOWN);
-    setClass(this.count, total ? "warn" : "");
+    setText(this.drops.text, known ? (total ? `▲ ${format.count(total)}` : "0") : format.UNKNOWN);
+    setClass(this.drops.text, total ? "warn" : "");
     const lines = found.map(
       ([door, reason, count]) => `${door}: ${format.count(count)} ${reason.replaceAll("_", " ")}`,
     );
-    fillList(this.doors, lines.length ? lines : ["Nothing was refused or dropped."], () => make("li"), setText);
+    fillList(this.drops.lines, lines.length ? lines : ["Nothing was refused or dropped."], () => make("li"), setText);
   }
 }
