@@ -52,9 +52,10 @@ export function at(xs, ys, x, widest = Infinity) {
 export function delta(one, other) {
   const xs = one.distances;
   const ys = xs.map((distance, index) => {
-    const time = at(other.distances, other.times, distance);
-    const next = other.times[Math.min(after(other.distances, distance), other.times.length - 1)];
-    return next - time > HOLE_S ? NaN : one.times[index] - time;
+    const next = after(other.distances, distance);
+    const known = other.distances[next - 1] === distance;
+    const hole = !known && other.times[next] - other.times[next - 1] > HOLE_S;
+    return hole ? NaN : one.times[index] - at(other.distances, other.times, distance);
   });
   return line(xs, ys, one.times);
 }

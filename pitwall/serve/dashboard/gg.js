@@ -58,9 +58,9 @@ function greatest(dots) {
   const figures = [
     ["lateral", most(([lateral]) => Math.abs(lateral))],
     ["braking", most(([, longitudinal]) => -longitudinal)],
-    ["drive", most(([, longitudinal]) => longitudinal)],
+    ["driving", most(([, longitudinal]) => longitudinal)],
   ];
-  return figures.map(([name, value]) => `${name} ${plain(Number(value), 2)}`).join(" · ");
+  return figures.map(([name, value]) => `${name} ${plain(Number(value), 2)} g`).join(", ");
 }
 
 /** @param {Drawn[]} drawn @param {number[][][]} dots @param {Seen} seen @returns {any[]} */

@@ -17,7 +17,7 @@ import { CHANNELS } from "./trace.js";
 export const DELTA = "delta";
 /** Sent for the same thing: the pedal is wanted, and where there is none the blade. */
 const INSTEAD = new Map([["ath", "aps"]]);
-const LEAST_PANEL_EM = 3.9;
+const LEAST_PANEL_EM = 3.4;
 
 /** The panels for what was sent. @param {Comparison} comparison @param {string} units @returns {Panel[]} */
 export function panelsOf({ drawn, deltas }, units) {
@@ -34,7 +34,7 @@ export function panelsOf({ drawn, deltas }, units) {
 export const leastHeight = (count, em) => count * LEAST_PANEL_EM * em + margins(em).t + margins(em).b;
 
 /** @param {number} em */
-export const margins = (em) => ({ l: 3.4 * em, r: 0.9 * em, t: 1.2 * em, b: 2.7 * em });
+export const margins = (em) => ({ l: 3.4 * em, r: 0.9 * em, t: 1.2 * em, b: 2.6 * em });
 
 /** Where each panel's title begins, and its plot, from the top [px]. @param {number} count @param {number} height @param {number} em */
 export function places(count, height, em) {
@@ -83,8 +83,9 @@ export function lines(panels, { drawn, deltas }, seen, ownOf) {
         return about(own, seen.x === "time" ? { x: timesAt(own, whole.x), y: whole.y } : whole);
       });
     }
-    // What it is held against lies below.
-    return [...drawn].reverse().flatMap((one) => {
+    // What they are held against lies below, and dashes above what is solid.
+    const order = [...drawn].sort((one, other) => Number(other.reference) - Number(one.reference));
+    return order.flatMap((one) => {
       const values = one.trace.values(key);
       if (values === null) return [];
       return [about(one, line(along(one.trace, seen.x), shownValues(values, key, seen.units), one.trace.times))];
@@ -160,10 +161,10 @@ export function layout(panels, seen, ends, drag) {
       ...axis,
       domain: [Math.max(1 - (to - t) / inner, 0), 1 - (from - t) / inner],
       fixedrange: true,
-      nticks: 4,
+      nticks: Math.max(Math.floor((to - from) / (1.25 * em)), 2),
       anchor: "x",
       ...(panels[index].key === "gear" ? { tick0: 0, dtick: 2, tickformat: "d" } : {}),
-      ...(panels[index].key === DELTA ? { tickformat: "+.1f", zerolinecolor: colours.text } : {}),
+      ...(panels[index].key === DELTA ? { tickformat: "+.3~f", zerolinecolor: colours.muted } : {}),
     };
   });
   return found;

@@ -8,7 +8,7 @@ import { fillList, make, setAttribute, setClass, setText } from "./dom.js";
 import { known } from "./format.js";
 import { GG } from "./gg.js";
 import { library } from "./library.js";
-import { DELTA, layout, leastHeight, lines, look, panelsOf } from "./panels.js";
+import { layout, leastHeight, lines, look, panelsOf } from "./panels.js";
 
 /** @typedef {import("./race.js").Car} Car */
 /** @typedef {import("./recorder.js").Recorder} Recorder */
@@ -22,6 +22,10 @@ const SHARE = 0.07;
 const GG_EVERY = 3;
 /** While a wheel turns or a finger drags, and so long after, nothing else is drawn [ms]. */
 const HAND_MS = 700;
+/** A library that did not come is asked for again after [ms]. */
+const AGAIN_MS = 10000;
+/** Then the page scrolls as a whole, and a wheel is for that. */
+const SCROLLS = "(max-width: 1080px)";
 /** Colours that the drawing takes of the theme. */
 const COLOURS = ["text", "muted", "line", "track", "accent", "compare"];
 const AGAINST = { best: "Best lap", last: "Last lap", other: "Car B" };
@@ -44,17 +48,18 @@ export class Traces {
     this.units = "km/h";
     /** @type {any} */
     this.track = null;
-    this.#drawnAs = "";
     this.#build();
   }
 
-  #drawnAs;
+  #drawnAs = "";
+  #drawnCome = "";
   #drawnAt = -Infinity;
   #handAt = -Infinity;
   #held = false;
   #costMs = 0;
   #turn = 0;
-  #failedAt = -Infinity;
+  #triedAt = -Infinity;
+  #listening = false;
 
   #build() {
     this.lap = picker("Lap", LAPS, (value) => this.#choose({ lap: value }));
@@ -86,7 +91,8 @@ export class Traces {
     this.message = make("p", { class: "none", role: "status" });
     this.room = make("div", { class: "room" }, make("div", { class: "plots" }, this.plot, this.cursor.element));
     this.content = make("div", { class: "content" }, this.room, this.gg.element);
-    this.element = make("div", { class: "traces" }, this.tools, this.key, this.summary, this.message, this.content);
+    const about = make("div", { class: "about-lines" }, this.key, this.summary);
+    this.element = make("div", { class: "traces" }, this.tools, about, this.message, this.content);
     new ResizeObserver(() => void (this.#drawnAs = "")).observe(this.room);
     this.plot.addEventListener("pointerdown", () => void (this.#held = true));
     for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => this.#hand());
@@ -149,41 +155,40 @@ export class Traces {
   show(cars, track, units, now) {
     [this.cars, this.track, this.units] = [cars, track, units];
     if (this.plotly === null) return this.#load(now);
-    const busy = this.#held || now - this.#handAt < HAND_MS;
-    const same = this.#drawnAs === this.#as();
-    const wait = Math.max(REDRAW_MS, this.#costMs / SHARE);
-    if (same && (busy || now - this.#drawnAt < wait)) return;
-    if (!same || this.#drawnAs !== this.#as(true)) this.#draw(now, !same);
+    const as = this.#as();
+    if (as === this.#drawnAs) {
+      const wait = Math.max(REDRAW_MS, this.#costMs / SHARE);
+      if (this.#held || now - this.#handAt < HAND_MS || now - this.#drawnAt < wait) return;
+      if (this.#come() === this.#drawnCome) return;
+    }
+    this.#draw(now, as);
   }
 
-  #version = "";
-
-  /** What decides on what is drawn; with what has come since, too. @param {boolean} [all] */
-  #as(all = false) {
-    const cars = this.cars.map(({ id }) => id);
+  /** What decides on what is drawn, besides what comes. */
+  #as() {
     const dark = matchMedia("(prefers-color-scheme: dark)").matches;
-    const parts = [cars, this.choice, this.range, this.drag, this.units, document.documentElement.dataset.theme, dark];
-    const size = [this.room.clientWidth, this.room.clientHeight];
-    if (!all) return JSON.stringify([parts, size]);
-    const version = JSON.stringify(this.cars.map(({ id, laps }) => [this.recorder.of(id)?.version, laps.size]));
-    const changed = version !== this.#version;
-    this.#version = version;
-    return changed ? "" : this.#drawnAs;
+    const { theme } = document.documentElement.dataset;
+    const size = [this.room.clientWidth, this.room.clientHeight, this.track?.length_m];
+    return JSON.stringify([this.cars.map(({ id }) => id), this.choice, this.range, this.drag, this.units, theme, dark, size]);
+  }
+
+  /** What has come of these cars, and of their laps in the table. */
+  #come() {
+    return JSON.stringify(this.cars.map(({ id, laps }) => [this.recorder.of(id)?.version, laps.size]));
   }
 
   /** @param {number} now */
   #load(now) {
-    if (now - this.#failedAt < 5000) return;
-    this.#failedAt = Infinity;
+    if (now - this.#triedAt < AGAIN_MS) return;
+    this.#triedAt = Infinity;
     this.#say("Loading the plotting library…");
     library().then(
       (plotly) => void (this.plotly = plotly),
       (error) => {
-        this.#failedAt = performance.now();
+        this.#triedAt = performance.now();
         this.#say(`${error.message} There are no traces without it.`);
       },
     );
-    this.#failedAt = now + 1e9;
   }
 
   /** @param {string} text */
@@ -193,13 +198,15 @@ export class Traces {
     this.content.hidden = text !== "";
   }
 
-  /** @param {number} now @param {boolean} all whether it is not just that more has come */
-  #draw(now, all) {
+  /** @param {number} now @param {string} as */
+  #draw(now, as) {
     const began = performance.now();
+    const all = as !== this.#drawnAs;
     const comparison = this.#comparison();
     this.#words(comparison);
     const panels = panelsOf(comparison, this.units);
-    this.#drawnAs = this.#as();
+    this.#drawnAs = as;
+    this.#drawnCome = this.#come();
     this.#drawnAt = now;
     if (panels.length === 0) return this.#say("Nothing to draw has come yet.");
     this.#say("");
@@ -210,7 +217,7 @@ export class Traces {
     const config = {
       displayModeBar: false,
       doubleClick: false,
-      scrollZoom: matchMedia("(min-width: 1081px)").matches,
+      scrollZoom: !matchMedia(SCROLLS).matches,
       responsive: false,
     };
     this.plotly.react(this.plot, figure, layout(panels, seen, this.#ends(comparison), this.drag), config);
@@ -220,8 +227,6 @@ export class Traces {
     // One slow drawing is not the next one's fault.
     this.#costMs = 0.7 * this.#costMs + 0.3 * (performance.now() - began);
   }
-
-  #listening = false;
 
   #listen() {
     if (this.#listening) return;
@@ -247,7 +252,9 @@ export class Traces {
     const colours = Object.fromEntries(COLOURS.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
     const whole = this.#whole(comparison);
     const range = this.range === null ? whole : within(this.range, whole);
-    const height = Math.max(this.room.clientHeight - 2, Math.ceil(leastHeight(panels, em)));
+    // Where the page scrolls, the room is as high as what is in it.
+    const room = matchMedia(SCROLLS).matches ? 0 : this.room.clientHeight - 2;
+    const height = Math.max(room, Math.ceil(leastHeight(panels, em)));
     return { x: this.choice.x, range, width: this.room.clientWidth, height, em, units: this.units, colours };
   }
 
@@ -344,5 +351,3 @@ function save(choice) {
     // Then it holds as long as the page.
   }
 }
-
-export { DELTA };
