@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from hashlib import sha256
 from html import escape
 from importlib.resources import files
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from twisted.web.http import CACHED
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
+
+from pitwall.serve.packed import File
 
 #: The page itself; every other file is under ``/dashboard/``.
 INDEX: Final = "index.html"
@@ -35,27 +35,6 @@ _HEADERS: Final[Mapping[bytes, bytes]] = {
 }
 
 
-class File(NamedTuple):
-    """A file, its type, and what tells this version of it from others."""
-
-    content: bytes
-    content_type: bytes
-    etag: bytes
-
-    @classmethod
-    def of(cls, content: bytes, content_type: str) -> File:
-        """A file of that content."""
-        return cls(
-            content, f"{content_type}; charset=utf-8".encode(), b'"%s"' % sha256(content).hexdigest()[:20].encode()
-        )
-
-    def answer(self, request: Any) -> bytes:
-        """The file, unless the browser has it already; it is to ask each time, for a server may be a newer one."""
-        request.setHeader(b"content-type", self.content_type)
-        request.setHeader(b"cache-control", b"no-cache")
-        return b"" if request.setETag(self.etag) is CACHED else self.content
-
-
 class Page:
     """
     The page as this server gives it.
@@ -63,10 +42,15 @@ class Page:
     Args:
         ws_path: where the WebSocket is.
         locked: whether keys are needed.
+        plotting: what the plotting library is called; empty where there is none.
     """
 
-    def __init__(self, ws_path: str, locked: bool) -> None:
-        self._said = {"{{websocket}}": ws_path, "{{keys}}": "needed" if locked else "none"}
+    def __init__(self, ws_path: str, locked: bool, plotting: str = "") -> None:
+        self._said = {
+            "{{websocket}}": ws_path,
+            "{{keys}}": "needed" if locked else "none",
+            "{{plotting}}": plotting,
+        }
         self._file: File | None = None
 
     def answer(self, request: Any) -> bytes:

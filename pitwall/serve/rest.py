@@ -32,6 +32,7 @@ from pitwall.serve.auth import DeniedError, Gate, deny
 from pitwall.serve.openapi import CLIENT_FILES, COUNT, OPERATIONS
 from pitwall.serve.origins import OriginPolicy
 from pitwall.serve.page import Page, file, names, wants_page
+from pitwall.serve.plotting import PlottingLibrary
 from pitwall.serve.request import error_body
 from pitwall.serve.tables import Answer, Asked, Formats, NoRace, RaceTables, TableError
 from pitwall.serve.tickets import TICKET_S
@@ -104,7 +105,8 @@ class RestAPI:
         self._health = health
         self._ingest = ingest
         self._origins = origins
-        self._page = Page(ws_path, gate.locked)
+        self._plotting = PlottingLibrary.installed()
+        self._page = Page(ws_path, gate.locked, self._plotting.name)
 
     def prepare(self, request: Any) -> None:
         """The headers that every answer has."""
@@ -266,8 +268,10 @@ class RestAPI:
         return _client_file(name)
 
     @app.route("/dashboard/<asset>", methods=["GET"])
-    def dashboard(self, request: Any, asset: str) -> bytes:
-        """A module, a style sheet or an image of the dashboard, which is at `/`."""
+    async def dashboard(self, request: Any, asset: str) -> bytes:
+        """A module, a style sheet or an image of the dashboard, which is at `/`, or its plotting library."""
+        if asset == self._plotting.name and (script := await self._plotting.answer(request)) is not None:
+            return script
         if asset not in names():
             raise NotFound
         return file(asset).answer(request)

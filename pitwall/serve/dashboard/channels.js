@@ -43,6 +43,15 @@ export function title(name, units) {
   return [String(label), name === "speed_kmh" ? units : String(unit)];
 }
 
+/** Values that are one until they are another. */
+const STEPS = new Set(["gear"]);
+
+/** Whether values between two are one of them. @param {string} name */
+export const steps = (name) => STEPS.has(name);
+
+/** A value in the units that are shown, with the digits of its channel. @param {string} name @param {number} value */
+export const digits = (name, value) => plain(value, Number(KNOWN.get(name)?.[2] ?? 2));
+
 /** A value as text. @param {string} name @param {unknown} value @param {string} units */
 export function text(name, value, units) {
   const digits = KNOWN.get(name)?.[2];

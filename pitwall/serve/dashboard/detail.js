@@ -3,9 +3,11 @@
 
 import { stateOf } from "./carstate.js";
 import * as channels from "./channels.js";
-import { fillList, make, setClass, setText } from "./dom.js";
+import { fillList, make, setAttribute, setClass, setText } from "./dom.js";
 import * as format from "./format.js";
 import { loss } from "./tires.js";
+
+const NAME = "pitwall.detail";
 
 /** Laps that are shown of each. */
 const MOST_LAPS = 12;
@@ -24,9 +26,10 @@ export function lapRows(cars) {
 }
 
 export class Detail {
-  /** @param {HTMLElement} section @param {() => void} close */
-  constructor(section, close) {
+  /** @param {HTMLElement} section @param {import("./traces.js").Traces} traces @param {() => void} close */
+  constructor(section, traces, close) {
     this.section = section;
+    this.traces = traces;
     this.names = make("div", { class: "names" });
     const button = make("button", { type: "button", onclick: close, text: "Close", title: "Esc" });
     this.channels = make("table", { "aria-label": "Channels now" }, make("thead"), make("tbody"));
@@ -40,24 +43,49 @@ export class Detail {
         make("h3", { text: title }),
         make("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": title }, ...content),
       );
-    section.append(
-      make("header", {}, this.names, button),
-      make(
-        "div",
-        { class: "parts" },
-        part("Now", this.channels),
-        part("Laps", this.laps),
-        part("Insights", this.said, this.none),
-      ),
+    this.parts = make(
+      "div",
+      { class: "parts" },
+      part("Now", this.channels),
+      part("Laps", this.laps),
+      part("Insights", this.said, this.none),
     );
+    const view = (/** @type {string} */ text, /** @type {boolean} */ traced) =>
+      make("button", { type: "button", text, onclick: () => this.#view(traced, true) });
+    this.views = [view("Figures", false), view("Traces", true)];
+    this.wide = make("button", { type: "button", class: "wide", text: "Wide", "aria-pressed": "false" });
+    this.wide.title = "The traces alone, without tower, map and insights";
+    this.wide.addEventListener("click", () => {
+      setAttribute(this.wide, "aria-pressed", String(document.body.classList.toggle("traces-wide")));
+    });
+    const views = make("div", { class: "views", role: "group", "aria-label": "View" }, ...this.views, this.wide);
+    section.append(make("header", {}, this.names, views, button), this.parts, traces.element);
+    this.#view(kept(), false);
+  }
+
+  /** @param {boolean} traced whether the traces are shown, in place of figures @param {boolean} keep */
+  #view(traced, keep) {
+    this.traced = traced;
+    this.parts.hidden = traced;
+    this.traces.element.hidden = !traced;
+    this.section.classList.toggle("traced", traced);
+    this.views.forEach((button, index) => setAttribute(button, "aria-pressed", String(traced === (index === 1))));
+    if (!traced && this.wide.getAttribute("aria-pressed") === "true") this.wide.click();
+    if (!keep) return;
+    try {
+      localStorage.setItem(NAME, traced ? "traces" : "figures");
+    } catch {
+      // Then it holds as long as the page.
+    }
   }
 
   /**
-   * @param {Car[]} cars one or two, or none @param {any[]} insights of the track @param {string} units
-   * @param {number} now
+   * @param {Car[]} cars one or two, or none @param {any[]} insights of the track
+   * @param {any} track as /api/laps tells it @param {string} units @param {number} now
    */
-  show(cars, insights, units, now) {
+  show(cars, insights, track, units, now) {
     this.section.hidden = cars.length === 0;
+    document.body.classList.toggle("traces-wide", cars.length > 0 && this.wide.getAttribute("aria-pressed") === "true");
     if (cars.length === 0) return;
     fillList(
       this.names,
@@ -71,6 +99,7 @@ export class Detail {
         setText(name.children[2], summary(car, now));
       },
     );
+    if (this.traced) return this.traces.show(cars, track, units, now);
     this.#channels(cars, units, now);
     this.#laps(cars);
     const of = new Set(cars.map((car) => car.chassis));
@@ -136,6 +165,15 @@ export class Detail {
         }
       },
     );
+  }
+}
+
+/** Whether traces were shown when the page was left. */
+function kept() {
+  try {
+    return localStorage.getItem(NAME) === "traces";
+  } catch {
+    return false;
   }
 }
 

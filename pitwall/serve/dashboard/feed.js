@@ -2,11 +2,15 @@
 /** Fills the race from the stream and the tables of the server, and notes how well that goes. */
 
 import { PitWallClient } from "/client/pitwall-client.js";
+import { CHANNELS } from "./trace.js";
 
 /** Telemetry is wanted so often [1/s]; between, the map goes on by itself. */
 const MAX_HZ = 10;
-/** The channels that are wanted as long as no car is selected. */
-const FEW = ["lap", "lapdist_m", "speed_kmh", "VBOX_Lat_Min", "VBOX_Long_Minutes"];
+/**
+ * The channels that are wanted as long as no car is selected: where cars are, and what their laps are drawn of, for a
+ * best lap is to be there when its car is selected.
+ */
+const FEW = ["lap", "lapdist_m", "timestamp", "VBOX_Lat_Min", "VBOX_Long_Minutes", ...CHANNELS];
 const HEALTH_MS = 2000;
 const CARS_MS = 5000;
 const LAPS_MS = 1500;

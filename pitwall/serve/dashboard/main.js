@@ -14,10 +14,12 @@ import { Insights } from "./insights.js";
 import { KeyDialog } from "./keydialog.js";
 import { TrackMap } from "./map.js";
 import { idOf, Race } from "./race.js";
+import { Recorder } from "./recorder.js";
 import { choose } from "./selection.js";
 import { Server } from "./server.js";
 import * as settingsFile from "./settings.js";
 import { Tower } from "./tower.js";
+import { Traces } from "./traces.js";
 import { TrustBar } from "./trust.js";
 
 /** What tells how old something is, is drawn so often in any case [ms]. */
@@ -32,6 +34,7 @@ const locked = said("keys") === "needed";
 
 const settings = settingsFile.load();
 const race = new Race();
+const recorder = new Recorder();
 /** @type {Feed | null} */
 let feed = null;
 /** @type {string[]} */
@@ -56,7 +59,7 @@ const server = new Server((why) => {
 
 const tower = new Tower(byId("tower"), select);
 const map = new TrackMap(byId("map"), select);
-const detail = new Detail(byId("detail"), () => setSelected([]));
+const detail = new Detail(byId("detail"), new Traces(recorder), () => setSelected([]));
 const trust = new TrustBar(byId("trust"));
 const arriving = new Arriving(byId("arriving"), locked);
 const insights = new Insights(byId("insights"), (path) => server.ask(path), {
@@ -115,7 +118,10 @@ function start() {
   const known = (/** @type {any[]} */ insights) => alerts.know(insights);
   feed = new Feed(race, server, { websocket: said("websocket"), locked, changed, say, known });
   if (selected.length) feed.follow(true);
-  const tell = (/** @type {any} */ message) => map.tell(race, message, performance.now());
+  const tell = (/** @type {any} */ message) => {
+    map.tell(race, message, performance.now());
+    recorder.telemetry(message, race);
+  };
   feed.client.on("snapshot", tell);
   feed.client.on("telemetry_update", tell);
   feed.client.on("snapshot", ({ insight }) => known(insight?.insights ?? []));
@@ -123,6 +129,7 @@ function start() {
   feed.client.on("gap", ({ reason }) => {
     if (reason !== "other_epoch") return;
     map.clear();
+    recorder.clear();
     alerts.clear();
   });
 }
@@ -165,7 +172,8 @@ function draw(now) {
 function drawDetail(now) {
   detailAt = now;
   const cars = selected.map((id) => race.cars.get(id)).filter((car) => car !== undefined);
-  detail.show(cars, race.standing.list(cars[0]?.track ?? null, "low"), settings.units, now);
+  const track = cars[0]?.track ?? null;
+  detail.show(cars, race.standing.list(track, "low"), race.tracks.get(track ?? ""), settings.units, now);
 }
 
 function frame() {

@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pitwall.serve import page
 from pitwall.serve.page import Page, wants_page
+from tests.unit.serve.test_packed import Request
 from tests.unit.serve.test_rest import RestCase
 
 ROOT = Path(__file__).parents[3]
@@ -95,16 +96,6 @@ class PageTests(RestCase):
 
     def test_said(self) -> None:
         """The page says where the WebSocket is and whether a key is needed, escaped."""
-
-        class Request:
-            """Takes headers."""
-
-            def setHeader(self, name: bytes, value: bytes) -> None:
-                """Forget it."""
-
-            def setETag(self, etag: bytes) -> None:
-                """It is another one."""
-
         body = Page('/ws"><b>', locked=True).answer(Request()).decode()
         self.assertIn('name="pitwall-websocket" content="/ws&quot;&gt;&lt;b&gt;"', body)
         self.assertIn('name="pitwall-keys" content="needed"', body)

@@ -1,0 +1,215 @@
+// @ts-check
+/**
+ * Keeps what cars sent, lap by lap, from the stream: of each car the lap under way, the last ones and its best.
+ * Nothing else has that: the server keeps some seconds of all points, and the tables of laps.
+ */
+
+import { known } from "./format.js";
+import { idOf } from "./race.js";
+import { HOLE_S, Trace } from "./trace.js";
+
+/** Laps that have ended are kept so many of a car, its best among them. */
+const KEPT = 4;
+/** So many of them are the newest: the tables tell some seconds later which is the best. */
+const NEWEST = 2;
+/** After so many points that are older than the newest, the clock has gone back. */
+const OLD_POINTS = 30;
+/** A lap's start as it is told and as it was seen lie so close together at most [ms]. */
+const SAME_MS = 3000;
+/** A lap that is shorter is none [m]. */
+const SHORTEST_M = 300;
+/** The loggers' lap numbers that mean "not known". */
+const UNKNOWN_LAPS = new Set([0, 32768]);
+
+/** @typedef {import("./race.js").Race} Race */
+
+export class Recording {
+  /** @type {Trace | null} */
+  current = null;
+  /** Laps that have ended, the newest last. @type {Trace[]} */
+  ended = [];
+  /** Counts what is new. */
+  version = 0;
+  /** "timestamp", the car's own clock, or "meta_time". */
+  #clock = "";
+  #newestMs = -Infinity;
+  #old = 0;
+  /** Where it was last, and when. */
+  #distance = NaN;
+  #distanceMs = NaN;
+  /** @type {number | null} */
+  #lap = null;
+  #farthest = 0;
+
+  /**
+   * A point.
+   * @param {any} point @param {Record<string, number[]>} ranges of the points between it and the one before
+   * @param {number | null} length of the lap, where it is known [m]
+   */
+  take(point, ranges, length) {
+    const ms = this.#time(point);
+    if (!this.#goesOn(ms)) return;
+    const offsetMs = Date.parse(point.meta_time) - ms || 0;
+    const distance = this.#place(point, ranges, ms);
+    const lap = known(point.lap) && !UNKNOWN_LAPS.has(point.lap) ? point.lap : null;
+    const [crossedMs, seen] = this.#crossing(ms, distance, lap, length ?? this.#farthest);
+    if (!Number.isNaN(crossedMs)) this.#cut(crossedMs, offsetMs, seen);
+    else if (this.current === null) this.current = new Trace(ms, offsetMs, false);
+    const trace = /** @type {Trace} */ (this.current);
+    const share = distance / (length ?? (this.#farthest || Infinity));
+    // Some count up before the line, others after it.
+    if (lap !== null && !(share < 0.05 || share > 0.95)) trace.sent = lap;
+    trace.add((ms - trace.startMs) / 1000, distance, (channel) => valueOf(point, ranges, channel));
+    this.#newestMs = ms;
+    if (lap !== null) this.#lap = lap;
+    if (!Number.isNaN(distance)) {
+      this.#distance = distance;
+      this.#distanceMs = ms;
+      this.#farthest = Math.max(this.#farthest, distance);
+    }
+    this.version += 1;
+  }
+
+  /** @param {any} point @returns {number} [ms] */
+  #time(point) {
+    const own = typeof point.timestamp === "string" ? Date.parse(point.timestamp) : NaN;
+    const clock = Number.isNaN(own) ? "meta_time" : "timestamp";
+    if (clock !== this.#clock) this.#begin();
+    this.#clock = clock;
+    return Number.isNaN(own) ? Date.parse(point.meta_time) : own;
+  }
+
+  /** The clock is another one, or has gone back: what was seen of the lap is no use. */
+  #begin() {
+    this.current = null;
+    this.#newestMs = -Infinity;
+    this.#distance = this.#distanceMs = NaN;
+    this.#lap = null;
+    this.#old = 0;
+  }
+
+  /** Whether a point is newer than all before. @param {number} ms */
+  #goesOn(ms) {
+    if (Number.isNaN(ms) || ms === this.#newestMs) return false;
+    this.#old = ms < this.#newestMs ? this.#old + 1 : 0;
+    if (this.#old === 0) return true;
+    if (this.#old < OLD_POINTS) return false;
+    this.#begin();
+    return true;
+  }
+
+  /** Its lap distance at this moment; one of a moment before only where there is no other for long. @returns {number} */
+  #place(/** @type {any} */ point, /** @type {Record<string, number[]>} */ ranges, /** @type {number} */ ms) {
+    if (known(point.lapdist_m)) return point.lapdist_m;
+    const between = ranges.lapdist_m;
+    if (between === undefined || ms - this.#distanceMs < 1000) return NaN;
+    return between[1] - between[0] > this.#farthest / 2 ? NaN : between[1];
+  }
+
+  /**
+   * When the line was crossed before this sample, NaN where it was not, and whether that was seen.
+   * @param {number} ms @param {number} distance @param {number | null} lap @param {number} length
+   * @returns {[number, boolean]}
+   */
+  #crossing(ms, distance, lap, length) {
+    const holeMs = ms - (Number.isNaN(this.#distance) ? this.#newestMs : this.#distanceMs);
+    const rose = lap !== null && this.#lap !== null && lap > this.#lap;
+    if (!Number.isNaN(distance) && !Number.isNaN(this.#distance)) {
+      if (this.#farthest > SHORTEST_M && distance < this.#distance - length / 2) {
+        const ahead = Math.max(length - this.#distance, 0);
+        const share = ahead / Math.max(ahead + Math.max(distance, 0), 1e-9);
+        return [this.#distanceMs + share * holeMs, holeMs <= HOLE_S * 1000];
+      }
+      // More than half a lap of which nothing is known.
+      return [rose && holeMs > 5000 ? ms : NaN, false];
+    }
+    return [rose && Number.isNaN(this.#distance) ? ms : NaN, holeMs <= HOLE_S * 1000];
+  }
+
+  /** @param {number} ms @param {number} offsetMs @param {boolean} seen */
+  #cut(ms, offsetMs, seen) {
+    if (this.current !== null) {
+      this.current.end(seen ? (ms - this.current.startMs) / 1000 : NaN);
+      this.ended.push(this.current);
+    }
+    this.current = new Trace(ms, offsetMs, seen);
+  }
+
+  /** Forget laps until there are few enough; the newest ones and the best stay. @param {Trace | null} best */
+  trim(best) {
+    while (this.ended.length > KEPT) {
+      const worst = this.ended.slice(0, -NEWEST).find((trace) => trace !== best && (best !== null || !trace.entire));
+      this.ended.splice(worst === undefined ? (this.ended[0] === best ? 1 : 0) : this.ended.indexOf(worst), 1);
+    }
+  }
+}
+
+/** A channel of a point, or what those between it and the one before told of it. @returns {number} */
+function valueOf(/** @type {any} */ point, /** @type {Record<string, number[]>} */ ranges, /** @type {string} */ channel) {
+  if (known(point[channel])) return point[channel];
+  return ranges[channel]?.[1] ?? NaN;
+}
+
+export class Recorder {
+  /** By the id of the car. @type {Map<string, Recording>} */
+  #recordings = new Map();
+
+  /** Forget everything: the server has started anew. */
+  clear() {
+    this.#recordings.clear();
+  }
+
+  /** @param {string} id @returns {Recording | null} */
+  of(id) {
+    return this.#recordings.get(id) ?? null;
+  }
+
+  /** The points of a message. @param {any} message @param {Race} race */
+  telemetry(message, race) {
+    message.data.forEach((/** @type {any} */ point, /** @type {number} */ index) => {
+      const id = idOf(point);
+      const recording = this.#recordings.get(id) ?? new Recording();
+      this.#recordings.set(id, recording);
+      const length = race.tracks.get(point.track)?.length_m;
+      const laps = recording.ended.length;
+      recording.take(point, message.ranges?.[index] ?? {}, known(length) ? length : null);
+      if (recording.ended.length > laps) recording.trim(bestOf(recording, race.cars.get(id)).trace);
+    });
+    if (this.#recordings.size > race.cars.size) this.#keep(race);
+  }
+
+  /** @param {Race} race */
+  #keep(race) {
+    for (const id of this.#recordings.keys()) if (!race.cars.has(id)) this.#recordings.delete(id);
+  }
+}
+
+/**
+ * The lap of the server's table that a trace is of; null where there is none.
+ * @param {Trace | null} trace @param {import("./race.js").Car | undefined} car @returns {any}
+ */
+export function entryOf(trace, car) {
+  if (trace === null || car === undefined || !trace.began) return null;
+  const laps = [...car.laps.values()].filter((lap) => lap.start !== null && lap.start !== undefined);
+  const off = (/** @type {any} */ lap) => Math.abs(Date.parse(lap.start) - trace.metaMs);
+  const nearest = laps.reduce((one, other) => (one === null || off(other) < off(one) ? other : one), null);
+  return nearest !== null && off(nearest) < SAME_MS ? nearest : null;
+}
+
+/**
+ * What is known here of a car's best lap: as the server has it, and the best trace of a lap in full.
+ * @param {Recording | null} recording @param {import("./race.js").Car | undefined} car
+ * @returns {{trace: Trace | null, entry: any, told: any}} the trace, its lap in the table, and the best of that table
+ */
+export function bestOf(recording, car) {
+  const told = [...(car?.laps.values() ?? [])].find((lap) => lap.best) ?? null;
+  /** @type {{trace: Trace, entry: any}[]} */
+  const full = (recording?.ended ?? []).filter((trace) => trace.entire).map((trace) => ({ trace, entry: entryOf(trace, car) }));
+  const same = full.find(({ entry }) => entry !== null && entry === told);
+  if (same !== undefined) return { ...same, told };
+  const clean = full.filter(({ entry }) => entry?.kind === "clean");
+  const among = clean.length ? clean : full;
+  const seconds = (/** @type {any} */ one) => one.entry?.lap_time_s ?? one.trace.seconds;
+  const best = among.reduce((/** @type {any} */ one, other) => (one && seconds(one) <= seconds(other) ? one : other), null);
+  return { trace: best?.trace ?? null, entry: best?.entry ?? null, told };
+}

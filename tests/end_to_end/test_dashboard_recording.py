@@ -1,0 +1,247 @@
+"""What the dashboard keeps of laps and makes lines of, without drawing anything, called in a real browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.end_to_end.test_dashboard import CHROMIUM
+from tests.end_to_end.test_dashboard_modules import CALL
+
+#: Where ``/dashboard/`` is.
+FILES = Path(__file__).parents[2] / "pitwall/serve"
+#: What is kept of a car after points, each with the ranges that came with it; beside it a table of laps.
+RECORD = """
+async ([points, laps, length]) => {
+    const { Recording, bestOf, entryOf } = await import("/dashboard/recorder.js");
+    const recording = new Recording();
+    const car = { laps: new Map(laps.map((lap) => [lap.lap, lap])) };
+    for (const [point, ranges] of points) {
+        const ended = recording.ended.length;
+        recording.take(point, ranges ?? {}, length);
+        if (recording.ended.length > ended) recording.trim(bestOf(recording, car).trace);
+    }
+    const told = (trace) => trace && {
+        began: trace.began, entire: trace.entire, seconds: trace.seconds, sent: trace.sent, count: trace.count,
+        times: [...trace.times], distances: [...trace.distances], speeds: [...(trace.values("speed_kmh") ?? [])],
+        entry: entryOf(trace, car)?.lap ?? null,
+    };
+    const best = bestOf(recording, car);
+    return {
+        current: told(recording.current), ended: recording.ended.map(told),
+        best: best.entry?.lap ?? null, told: best.told?.lap ?? null,
+    };
+}
+"""
+#: Feeds a recorder with a race of many cars, and tells what is kept of it.
+MANY = """
+async () => {
+    const { Recorder } = await import("/dashboard/recorder.js");
+    const { idOf } = await import("/dashboard/race.js");
+    const recorder = new Recorder();
+    const names = ["one", "two", "three"];
+    const of = (chassis) => ({ track: "barber", chassis });
+    const race = { tracks: new Map([["barber", { length_m: 1000 }]]), cars: new Map() };
+    for (const name of names) race.cars.set(idOf(of(name)), { laps: new Map() });
+    const tell = (second) => recorder.telemetry({ data: names.map((name) => ({
+        ...of(name), meta_time: new Date(1e12 + second * 1000).toISOString(), lapdist_m: (second * 40) % 1000,
+    })) }, race);
+    for (let second = 0; second < 600; second += 1) tell(second);
+    const kept = names.map((name) => recorder.of(idOf(of(name))).ended.length);
+    race.cars.delete(idOf(of("two")));
+    names.splice(1, 1);
+    tell(600);
+    const gone = recorder.of(idOf(of("two")));
+    recorder.clear();
+    return [kept, gone, recorder.of(idOf(of("one")))];
+}
+"""
+TRACK_M = 1000.0
+
+
+def point(second: float, distance: float | None, lap: int | None = None, **more: Any) -> tuple[dict[str, Any], Any]:
+    """A point at a time of day, and no ranges."""
+    found: dict[str, Any] = {"meta_time": f"2025-09-06T18:{int(second // 60):02}:{second % 60:06.3f}Z", **more}
+    if distance is not None:
+        found["lapdist_m"] = distance
+    if lap is not None:
+        found["lap"] = lap
+    return found, None
+
+
+def drive(laps: int, m_s: float = 40.0, from_m: float = 900.0, each_s: float = 0.5) -> list[tuple[dict[str, Any], Any]]:
+    """A car at one speed from a place before the line until half a lap after it has passed the line so often."""
+    count = int(((laps - 0.5) * TRACK_M + TRACK_M - from_m) / m_s / each_s)
+    covered = [from_m + m_s * each_s * step for step in range(count)]
+    return [
+        point(each_s * step, metres % TRACK_M, int(metres // TRACK_M), speed_kmh=metres % TRACK_M / 10)
+        for step, metres in enumerate(covered)
+    ]
+
+
+class ModuleCase(SynchronousTestCase):
+    """An empty page that loads modules from their files, without a server."""
+
+    if CHROMIUM is None:
+        skip = "needs chromium"
+
+    def setUp(self) -> None:
+        """Open it."""
+        from playwright.sync_api import sync_playwright
+
+        playwright = sync_playwright().start()
+        self.addCleanup(playwright.stop)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        self.addCleanup(browser.close)
+        self.page: Any = browser.new_page()
+        self.page.route("**/*", lambda route: route.fulfill(body="", content_type="text/html"))
+        self.page.route("**/*.js", lambda route: route.fulfill(path=FILES / urlsplit(route.request.url).path[1:]))
+        self.page.goto("http://pitwall.invalid/")
+
+
+class RecordingTests(ModuleCase):
+    """The laps of a car as they are kept."""
+
+    def record(self, points: list[Any], laps: Any = (), length: float | None = TRACK_M) -> Any:
+        """What is kept of these points."""
+        return self.page.evaluate(RECORD, [points, list(laps), length])
+
+    def test_laps(self) -> None:
+        """Laps are cut where the line is crossed, which is between two samples; the first was not seen in full."""
+        for length in (TRACK_M, None):
+            found = self.record(drive(2), length=length)
+            first, second, third = *found["ended"], found["current"]
+            self.assertEqual([lap["entire"] for lap in (first, second, third)], [False, True, False])
+            self.assertEqual([lap["began"] for lap in (first, second, third)], [False, True, True])
+            self.assertAlmostEqual(second["seconds"], 25.0, delta=0.001 if length else 0.5)
+            self.assertEqual((second["sent"], third["sent"]), (1, 2))
+            self.assertEqual((second["count"], second["times"][0]), (50, 0) if length else (50, second["times"][0]))
+            self.assertEqual(second["distances"][7], 140)
+
+    def test_disorder(self) -> None:
+        """Points that come twice or too late change nothing; a lap with a hole is not one in full."""
+        good = drive(2)
+        wanted = self.record(good)
+        twice = [each for one in good for each in (one, one)]
+        self.assertEqual(self.record(twice), wanted)
+        late = good.copy()
+        for index in (15, 30, 60):
+            late.insert(index + 5, good[index])
+        self.assertEqual(self.record(late), wanted)
+        hole = self.record(good[:20] + good[26:])
+        self.assertEqual([lap["entire"] for lap in hole["ended"]], [False, False])
+        self.assertEqual(hole["ended"][1]["count"], wanted["ended"][1]["count"] - 6)
+        over_the_line = self.record(good[:53] + good[60:])
+        self.assertEqual([lap["entire"] for lap in over_the_line["ended"]], [False, False])
+
+    def test_clock(self) -> None:
+        """A clock that goes back begins anew; the car's own clock is followed where it tells one."""
+        found = self.record(drive(2) + drive(2))
+        self.assertEqual([lap["began"] for lap in found["ended"]], [False, True, False])
+        own = [
+            ({**one, "timestamp": one["meta_time"].replace("T18", "T03"), "meta_time": late["meta_time"]}, None)
+            for (one, _), (late, _) in zip(drive(2), [point(7.0, None)] * 8 + drive(2), strict=False)
+        ]
+        self.assertAlmostEqual(self.record(own)["ended"][1]["seconds"], 25.0, delta=0.001)
+
+    def test_missing(self) -> None:
+        """Loggers send lap distance at some instants only: between them it lies in proportion to the time."""
+        points = drive(2)
+        for index, (one, _) in enumerate(points):
+            if index % 3:
+                del one["lapdist_m"]
+            if index % 2:
+                del one["speed_kmh"]
+                points[index] = one, {"speed_kmh": [10.0, 77.0]}
+        lap = self.record(points)["ended"][1]
+        self.assertTrue(lap["entire"])
+        steps = [after - before for before, after in zip(lap["distances"], lap["distances"][1:], strict=False)]
+        self.assertEqual({round(step, 2) for step in steps[3:-3]}, {20.0})
+        self.assertIn(77.0, lap["speeds"])
+        without = self.record([point(0.5 * step, None, 1 + step // 40, speed_kmh=90.0) for step in range(100)])
+        self.assertEqual([lap["entire"] for lap in without["ended"]], [False, True])
+        self.assertAlmostEqual(without["ended"][1]["seconds"], 20.0, delta=0.001)
+
+    def test_best(self) -> None:
+        """Which lap is the best the server tells; it stays as long as others do not, and another stands in for it."""
+        table = [
+            {"lap": lap + 1, "kind": "clean", "best": lap == 1, "lap_time_s": 25.0 - (lap == 1),
+             "start": point(2.5 + 25.0 * lap, None)[0]["meta_time"]}
+            for lap in range(9)
+        ]  # fmt: skip
+        found = self.record(drive(10), table)
+        self.assertEqual((found["best"], found["told"]), (2, 2))
+        self.assertEqual([lap["entry"] for lap in found["ended"]], [2, 7, 8, 9])
+        late = self.record(drive(10)[200:], table)
+        self.assertEqual(late["told"], 2)
+        self.assertIn(late["best"], (5, 6, 7, 8, 9))
+        self.assertEqual(self.record(drive(2))["best"], None)
+
+    def test_bounded(self) -> None:
+        """Of each car a few laps are kept; cars that are gone are forgotten, and all of them after a restart."""
+        self.assertEqual(self.page.evaluate(MANY), [[4, 4, 4], None, None])
+
+
+class CurveTests(ModuleCase):
+    """Functions that are given values and give values."""
+
+    def call(self, module: str, name: str, *calls: list[Any]) -> list[Any]:
+        """What a function of a module returns for each list of arguments."""
+        found: list[Any] = self.page.evaluate(CALL, [module, name, list(calls)])
+        return found
+
+    def test_values(self) -> None:
+        """Between two samples a value lies in proportion; outside of them, and in a hole, there is none."""
+        nan = float("nan")
+        xs, ys = [0, 10, 20, 40], [1, 2, 4, 0]
+        found = self.call("curves", "at", *([xs, ys, x] for x in (0, 5, 10, 17.5, 40, -1, 41)))
+        self.assertEqual(found[:5], [1, 1.5, 2, 3.5, 0])
+        self.assertTrue(all(value != value for value in found[5:]))
+        hole = self.call("curves", "at", [xs, ys, 30, 15], [xs, ys, 40, 15], [[], [], 1])
+        self.assertEqual([value == value for value in hole], [False, True, False])
+        (line,) = self.call("curves", "line", [[0, 1, 2, 3, 9], [5, nan, 7, 8, 9], [0, 1, 1.4, 2, 8]])
+        self.assertEqual(line, {"x": [0, 2, 3, 3, 9], "y": [5, 7, 8, None, 9]})
+        (forwards,) = self.call("trace", "forwards", [[0, 2, 2, 1, nan, 5], [0, 1, 2, 3, 4, 5]])
+        self.assertEqual(forwards, {"distances": [0, 2, 5], "times": [0, 1, 5]})
+
+    def test_delta(self) -> None:
+        """The delta is the difference in time at the same place: positive is slower, none where the other was not."""
+        one = {"distances": [0, 100, 200, 300], "times": [0, 1.1, 2.4, 3.6]}
+        other = {"distances": [0, 50, 150, 250], "times": [0, 0.5, 1.5, 2.5]}
+        found, same = self.call("curves", "delta", [one, other], [one, one])
+        self.assertEqual(found["x"], [0, 100, 200])
+        for seconds, wanted in zip(found["y"], [0, 0.1, 0.4], strict=True):
+            self.assertAlmostEqual(seconds, wanted)
+        self.assertEqual(same["y"], [0, 0, 0, 0])
+        hole = {"distances": [0, 50, 250, 300], "times": [0, 0.5, 2.5, 3.0]}
+        (found,) = self.call("curves", "delta", [one, hole])
+        self.assertEqual((found["x"], found["y"][1]), ([0, 0, 300], None))
+
+    def test_thin(self) -> None:
+        """However many points there are, no more are drawn than are seen, and every peak and break is among them."""
+        count, parts = 5000, 100
+        ys: list[float | None] = [float(index % 7) for index in range(count)]
+        ys[1234], ys[2345], ys[3456] = 99.0, -99.0, None
+        whole = {"x": list(range(count)), "y": ys}
+        thin, zoomed, few = self.call(
+            *("curves", "thin"),
+            *([whole, 0, count, parts], [whole, 1000, 1099, parts], [{"x": [1, 2], "y": [3, None]}, 0, 9, 1]),
+        )
+        self.assertLessEqual(len(thin["x"]), 4 * parts + 4)
+        self.assertLessEqual({99.0, -99.0, None}, set(thin["y"]))
+        self.assertEqual(thin["x"], sorted(thin["x"]))
+        self.assertEqual((thin["x"][0], thin["x"][-1]), (0, count - 1))
+        self.assertEqual((zoomed["x"][0], zoomed["x"][-1]), (999, 1100))
+        self.assertEqual(few, {"x": [1, 2], "y": [3, None]})
+
+    def test_zoom(self) -> None:
+        """What is seen stays within the lap, and as wide as was asked for where there is room."""
+        found = self.call(
+            *("traces", "within"),
+            *([[100, 300], [0, 1000]], [[-50, 50], [0, 1000]], [[950, 1250], [0, 1000]], [[-9, 2000], [0, 1000]]),
+            [[10, 10], [0, 1000]],
+        )
+        self.assertEqual(found, [[100, 300], [0, 100], [700, 1000], [0, 1000], [9, 11]])
