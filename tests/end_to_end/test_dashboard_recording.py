@@ -113,7 +113,8 @@ class RecordingTests(ModuleCase):
         """Laps are cut where the line is crossed, which is between two samples; the first was not seen in full."""
         for length in (TRACK_M, None):
             found = self.record(drive(2), length=length)
-            first, second, third = *found["ended"], found["current"]
+            kept: list[Any] = [*found["ended"], found["current"]]
+            first, second, third = kept
             self.assertEqual([lap["entire"] for lap in (first, second, third)], [False, True, False])
             self.assertEqual([lap["began"] for lap in (first, second, third)], [False, True, True])
             self.assertAlmostEqual(second["seconds"], 25.0, delta=0.001 if length else 0.5)
