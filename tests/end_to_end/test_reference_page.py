@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +34,33 @@ async () => {
     list.draw();
     const told = [...list.element.querySelectorAll(".told")].map((each) => each.textContent);
     return [told.length, told[0], told.at(-1)];
+}
+"""
+#: What schemas are told as; some JSON as it is shown, and coloured; and a text that a shell is to take as it is.
+VALUES = r"""
+async () => {
+    const [{ Spec }, { pretty, coloured }, { quoted }] = await Promise.all(
+        ["spec", "json", "lines"].map((name) => import(`/docs/${name}.js`)),
+    );
+    const car = { title: "Car", type: "object", properties: { name: { type: "string" } } };
+    const spec = new Spec({ components: { schemas: { Car: car } } });
+    const number = { anyOf: [{ type: "number", "x-unit": "s" }, { type: "null" }] };
+    const schemas = [
+        { type: "array", minItems: 2, maxItems: 2, items: number },
+        { type: "object", additionalProperties: { $ref: "#/components/schemas/Car" } },
+        { enum: ["a", "b"], default: "a" },
+        { type: "integer", minimum: 0, maximum: 9, "x-unit": "m" },
+        { allOf: [{ $ref: "#/components/schemas/Car" }], description: "the car" },
+        { enum: ["gap"] },
+        { type: "string", minLength: 1, maxLength: 64, pattern: "^[^\\x00-\\x1f\\x7f-\\x9f]*$" },
+    ];
+    const told = schemas.map((each) => [spec.kind(each), spec.limits(each).join("|"), spec.unit(each)]);
+    const value = { list: [...Array(60).keys()], text: 'a "b"\n<c>', more: [{ x: null }, { y: [1.5e-7, true] }] };
+    const shown = pretty(value);
+    const box = document.createElement("pre");
+    box.append(coloured(shown));
+    const kinds = new Set([...box.children].map((each) => each.className)).size;
+    return [told, shown, [box.textContent, kinds], quoted("it's $HOME `x` \"y\"")];
 }
 """
 
@@ -148,6 +177,35 @@ class PageTests(ReferenceCase):
                 bad = [each for each in found if each["impact"] in ("serious", "critical")]
                 seen = [(each["id"], [node["html"][:120] for node in each["nodes"]][:3]) for each in bad]
                 self.assertEqual(seen, [], scheme)
+
+
+class ModuleTests(ReferenceCase):
+    """What the page's modules make of values."""
+
+    def test_values(self) -> None:
+        """Schemas are told in words, JSON that is shown is the same JSON, and a word of a shell is one."""
+        with running() as server, self.reference(server) as viewer:
+            told, shown, words, line = viewer.page.evaluate(VALUES)
+            self.assertEqual(
+                told,
+                [
+                    ["list of (number or null)", "2 items", "s"],
+                    ["map of Car", "", ""],
+                    ["string", "one of a, b|default a", ""],
+                    ["integer", "0 to 9", "m"],
+                    ["Car", "", ""],
+                    ['"gap"', "", ""],
+                    ["string", "1 to 64 characters|no control characters", ""],
+                ],
+            )
+            value = json.loads(shown)
+            self.assertEqual(value["list"], list(range(60)))
+            self.assertEqual(value["text"], 'a "b"\n<c>')
+            self.assertGreater(shown.count("\n"), 4)
+            self.assertLess(max(map(len, shown.splitlines())), 80)
+            self.assertEqual(words, [shown, 3])
+            said = subprocess.run(["sh", "-c", f"printf %s {line}"], capture_output=True, text=True, check=True)
+            self.assertEqual(said.stdout, 'it\'s $HOME `x` "y"')
 
 
 class LiveTests(ReferenceCase):

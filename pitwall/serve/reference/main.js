@@ -50,7 +50,7 @@ function controls() {
     server.use(null);
     location.reload();
   };
-  byId("controls").append(make("button", { type: "button", text: "Forget the key", onclick: forget }));
+  byId("controls").append(make("button", { type: "button", text: "Forget key", onclick: forget }));
 }
 
 /** @param {Spec} rest @param {import("./contents.js").Entry} view @returns {import("./contents.js").Section} */
@@ -60,7 +60,7 @@ function beginning(rest, view) {
   const codes = beginnings(here, point).map(([title, lines]) => new Code(title, lines).element);
   const documents = ["openapi", "asyncapi"].map((name) => curl("GET", `${here.origin}/api/${name}.json`, { locked }));
   codes.push(new Code("These references, for generators and validators", documents.join("\n")).element);
-  const about = locked ? "This server wants a key; the lines take it from KEY." : "The lines are for this server as they stand.";
+  const about = locked ? "This server wants a key; the lines take it from KEY, in JavaScript from key." : "The lines are for this server as they stand.";
   return {
     id: "begin",
     title: "Begin",
@@ -107,5 +107,9 @@ async function start() {
 }
 
 controls();
-if (locked && !server.hasKey) keys.ask("");
-else void start();
+if (locked && !server.hasKey) {
+  setText(byId("notice"), "This server wants a key.");
+  keys.ask("");
+} else {
+  void start();
+}
