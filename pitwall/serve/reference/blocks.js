@@ -11,7 +11,8 @@ const SAID_MS = 1500;
 
 /**
  * A button that copies a text.
- * @param {() => string} text @param {() => Element} shown what is selected where a page may not copy @param {string} what
+ * @param {() => string} text @param {() => Element} shown what is selected where a page may not copy
+ * @param {string} what
  */
 export function copyButton(text, shown, what) {
   const button = make("button", { type: "button", class: "small", text: "Copy", "aria-label": `Copy ${what}` });
@@ -33,10 +34,20 @@ export function copyButton(text, shown, what) {
 export class Code {
   /** @param {string} title @param {string} text @param {boolean} json whether it is to be coloured as JSON */
   constructor(title, text = "", json = false) {
+    this.text = text;
     this.code = make("code");
     this.pre = make("pre", { tabindex: "0", "aria-label": title }, this.code);
-    const copy = copyButton(() => this.text, () => this.code, title);
-    this.element = make("div", { class: "code" }, make("p", { class: "code-title" }, make("span", { text: title }), copy), this.pre);
+    const copy = copyButton(
+      () => this.text,
+      () => this.code,
+      title,
+    );
+    this.element = make(
+      "div",
+      { class: "code" },
+      make("p", { class: "code-title" }, make("span", { text: title }), copy),
+      this.pre,
+    );
     this.show(text, json);
   }
 
@@ -130,13 +141,22 @@ export function paragraphs(text) {
     .filter(Boolean)
     .map((part) => {
       if (!part.startsWith("- ")) return make("p", {}, ...inlined(part));
-      return make("ul", { class: "points" }, ...part.split(/\n?^- /m).filter(Boolean).map((each) => make("li", {}, ...inlined(each))));
+      return make(
+        "ul",
+        { class: "points" },
+        ...part
+          .split(/\n?^- /m)
+          .filter(Boolean)
+          .map((each) => make("li", {}, ...inlined(each))),
+      );
     });
 }
 
 /** @param {string} text @returns {Node[]} */
 function inlined(text) {
-  return text.split("`").map((part, index) => (index % 2 ? make("code", { text: part }) : document.createTextNode(part)));
+  return text
+    .split("`")
+    .map((part, index) => (index % 2 ? make("code", { text: part }) : document.createTextNode(part)));
 }
 
 /** A table of two columns. @param {string[]} titles @param {[string, string][]} rows */
@@ -145,7 +165,13 @@ export function table(titles, rows) {
     "table",
     { class: "codes" },
     make("thead", {}, make("tr", {}, ...titles.map((text) => make("th", { scope: "col", text })))),
-    make("tbody", {}, ...rows.map(([code, what]) => make("tr", {}, make("th", { scope: "row", text: code }), make("td", { text: what })))),
+    make(
+      "tbody",
+      {},
+      ...rows.map(([code, what]) =>
+        make("tr", {}, make("th", { scope: "row", text: code }), make("td", { text: what })),
+      ),
+    ),
   );
 }
 
@@ -154,8 +180,17 @@ export function table(titles, rows) {
  * @param {string} tag @param {string} id @param {...(Node | string)} content
  */
 export function heading(tag, id, ...content) {
-  return make(tag, {}, ...content, make("a", { class: "anchor", href: `#${id}`, "aria-label": `Link to ${id}`, text: "#" }));
+  return make(
+    tag,
+    {},
+    ...content,
+    make("a", { class: "anchor", href: `#${id}`, "aria-label": `Link to ${id}`, text: "#" }),
+  );
 }
 
-/** A piece of the page with an address of its own. @param {string} id @param {string} label @param {...(Node | string)} content */
-export const piece = (id, label, ...content) => make("article", { id, "aria-label": label, class: "piece" }, ...content);
+/**
+ * A piece of the page with an address of its own.
+ * @param {string} id @param {string} label @param {...(Node | string)} content
+ */
+export const piece = (id, label, ...content) =>
+  make("article", { id, "aria-label": label, class: "piece" }, ...content);

@@ -18,7 +18,11 @@ export class Contents {
       const element = make("section", { id: section.id, "aria-label": section.title }, title, ...section.about);
       const entries = section.entries.map((entry) => {
         element.append(entry.element);
-        const link = make("a", { href: `#${entry.id}` }, ...entry.title.map((each) => (typeof each === "string" ? each : each.cloneNode(true))));
+        const link = make(
+          "a",
+          { href: `#${entry.id}` },
+          ...entry.title.map((each) => (typeof each === "string" ? each : each.cloneNode(true))),
+        );
         return { ...entry, item: make("li", {}, link), link };
       });
       const list = make("ul", {}, ...entries.map(({ item }) => item));
@@ -29,7 +33,11 @@ export class Contents {
     const list = make("ul", {}, ...this.sections.map(({ item }) => item));
     this.menu = make("details", {}, make("summary", { text: "Contents" }), list);
     byId("toc").append(this.menu);
-    this.#fold();
+    // Where there is no room beside the text, the contents are folded.
+    this.narrow = matchMedia("(max-width: 1000px)");
+    const fit = () => void (this.menu.open = !this.narrow.matches);
+    this.narrow.addEventListener("change", fit);
+    fit();
     this.menu.addEventListener("click", (/** @type {any} */ event) => {
       if (event.target.closest("a") && this.narrow.matches) this.menu.open = false;
     });
@@ -37,14 +45,6 @@ export class Contents {
     document.addEventListener("keydown", (event) => this.#key(event));
     addEventListener("hashchange", () => this.show());
     this.#watch();
-  }
-
-  /** Where there is no room beside the text, the contents are folded. */
-  #fold() {
-    this.narrow = matchMedia("(max-width: 1000px)");
-    const fit = () => void (this.menu.open = !this.narrow.matches);
-    this.narrow.addEventListener("change", fit);
-    fit();
   }
 
   /** Leave what has all of these words. @param {string} text */
@@ -80,7 +80,11 @@ export class Contents {
     if (event.key === "Escape" && target === this.input) {
       this.input.value = "";
       this.filter("");
-    } else if (event.key === "/" && !target.matches("input, select, textarea") && !document.querySelector("dialog[open]")) {
+    } else if (
+      event.key === "/" &&
+      !target.matches("input, select, textarea") &&
+      !document.querySelector("dialog[open]")
+    ) {
       event.preventDefault();
       this.input.select();
     }
@@ -99,7 +103,7 @@ export class Contents {
           if (element === first) link.setAttribute("aria-current", "location");
           else link.removeAttribute("aria-current");
         }
-        if (first && !this.narrow?.matches) near(links.get(first));
+        if (first && !this.narrow.matches) near(links.get(first));
       },
       { rootMargin: "-15% 0px -60% 0px" },
     );

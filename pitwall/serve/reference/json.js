@@ -9,7 +9,8 @@ const TOKEN = /("(?:[^"\\]|\\.)*")(\s*:)?|\b(?:true|false|null)\b|-?\d+(?:\.\d+)
 
 /**
  * JSON in which what is short stands in one line.
- * @param {any} value @param {number} width of a line [characters] @param {number} indent @param {number} before what stands before it
+ * @param {any} value @param {number} width of a line [characters] @param {number} indent
+ * @param {number} before what stands before it [characters]
  * @returns {string}
  */
 export function pretty(value, width = 72, indent = 0, before = 0) {

@@ -39,7 +39,8 @@ export class Live {
     this.list = new MessageList(() => this.#pause(true));
     this.state = make("p", { class: "state", role: "status", text: "Not connected." });
     this.address = new Code("Address");
-    const button = (/** @type {string} */ text, /** @type {() => void} */ onclick) => make("button", { type: "button", text, onclick });
+    const button = (/** @type {string} */ text, /** @type {() => void} */ onclick) =>
+      make("button", { type: "button", text, onclick });
     this.connect = button("Connect", () => (this.#socket === null ? void this.#open() : this.#close()));
     this.connect.className = "primary";
     this.subscribe = button("Subscribe", () => this.#say(JSON.stringify(this.subscription.message)));
@@ -50,14 +51,25 @@ export class Live {
     this.send = button("Send", () => this.#say(this.message.value));
     this.rates = make("tbody");
     const titles = ["Type", "Messages", "1/s", "kB/s", "B each"].map((text) => make("th", { scope: "col", text }));
-    this.table = make("table", { class: "rates", hidden: true }, make("thead", {}, make("tr", {}, ...titles)), this.rates);
+    this.table = make(
+      "table",
+      { class: "rates", hidden: true },
+      make("thead", {}, make("tr", {}, ...titles)),
+      this.rates,
+    );
     this.form = make(
       "div",
       { class: "side" },
       this.subscription.element,
       this.address.element,
       make("div", { class: "buttons" }, this.connect, this.subscribe, this.pause, this.clear),
-      make("details", {}, make("summary", { text: "Send a message of your own" }), labelled("Message", this.message, true), this.send),
+      make(
+        "details",
+        {},
+        make("summary", { text: "Send a message of your own" }),
+        labelled("Message", this.message, true),
+        this.send,
+      ),
     );
     const shown = make("div", { class: "text" }, this.state, this.table, this.list.element);
     this.element = piece("live-view", "Live messages", heading("h3", "live-view", "Live messages"), this.form, shown);
@@ -81,7 +93,8 @@ export class Live {
     try {
       if (this.place.locked) query += `${query ? "&" : "?"}ticket=${encodeURIComponent(await this.server.ticket())}`;
     } catch (error) {
-      if (turn === this.#turn) this.#enter(`There is no ticket: ${error instanceof Error ? error.message : error}.`, "bad");
+      if (turn === this.#turn)
+        this.#enter(`There is no ticket: ${error instanceof Error ? error.message : error}.`, "bad");
       return;
     }
     if (turn !== this.#turn) return;
@@ -177,7 +190,12 @@ export class Live {
     this.table.hidden = figures.length === 0;
     for (const each of figures) {
       const row = [...this.rates.children].find(({ dataset }) => dataset.type === each.type) ?? this.#rate(each.type);
-      const cells = [count(each.count), each.hz.toFixed(1), (each.bytesHz / 1000).toFixed(1), count(each.bytes / each.count)];
+      const cells = [
+        count(each.count),
+        each.hz.toFixed(1),
+        (each.bytesHz / 1000).toFixed(1),
+        count(each.bytes / each.count),
+      ];
       cells.forEach((text, index) => setText(row.children[index + 1], text));
     }
   }

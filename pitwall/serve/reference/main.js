@@ -60,7 +60,9 @@ function beginning(rest, view) {
   const codes = beginnings(here, point).map(([title, lines]) => new Code(title, lines).element);
   const documents = ["openapi", "asyncapi"].map((name) => curl("GET", `${here.origin}/api/${name}.json`, { locked }));
   codes.push(new Code("These references, for generators and validators", documents.join("\n")).element);
-  const about = locked ? "This server wants a key; the lines take it from KEY, in JavaScript from key." : "The lines are for this server as they stand.";
+  const about = locked
+    ? "This server wants a key; the lines take it from KEY, in JavaScript from key."
+    : "The lines are for this server as they stand.";
   return {
     id: "begin",
     title: "Begin",
@@ -70,7 +72,13 @@ function beginning(rest, view) {
         id: "lines",
         title: ["Lines to copy"],
         words: "begin lines to copy javascript python shell websocat curl nc browser client",
-        element: piece("lines", "Lines to copy", heading("h3", "lines", "Lines to copy"), make("p", { text: about }), make("div", { class: "lines" }, ...codes)),
+        element: piece(
+          "lines",
+          "Lines to copy",
+          heading("h3", "lines", "Lines to copy"),
+          make("p", { text: about }),
+          make("div", { class: "lines" }, ...codes),
+        ),
       },
       view,
     ],
@@ -82,7 +90,12 @@ function show(openapi, asyncapi) {
   const rest = new Spec(openapi);
   const stream = new Spec(asyncapi);
   const live = new Live(stream, { server, place: here });
-  const view = { id: "live-view", title: ["Live messages"], words: "live messages websocket view subscribe", element: live.element };
+  const view = {
+    id: "live-view",
+    title: ["Live messages"],
+    words: "live messages websocket view subscribe",
+    element: live.element,
+  };
   const contents = new Contents([
     beginning(rest, view),
     ...messages.sections(stream, here),
@@ -95,7 +108,9 @@ function show(openapi, asyncapi) {
 
 async function start() {
   try {
-    const [openapi, asyncapi, health] = await Promise.all(["openapi.json", "asyncapi.json", "health"].map((name) => server.ask(`/api/${name}`)));
+    const [openapi, asyncapi, health] = await Promise.all(
+      ["openapi.json", "asyncapi.json", "health"].map((name) => server.ask(`/api/${name}`)),
+    );
     if (shown) return;
     shown = true;
     here.udpPort = health.udpPort;

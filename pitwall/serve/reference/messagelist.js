@@ -51,7 +51,10 @@ export class MessageList {
     const rows = this.#waiting.map((message) => this.#row(message)).reverse();
     this.#waiting = [];
     this.element.prepend(...rows);
-    while (this.element.children.length > MOST || (this.#characters > MOST_CHARACTERS && this.element.children.length > 1)) {
+    while (
+      this.element.children.length > MOST ||
+      (this.#characters > MOST_CHARACTERS && this.element.children.length > 1)
+    ) {
       this.#drop(this.element.lastElementChild);
     }
   }
@@ -84,7 +87,12 @@ export class MessageList {
       "summary",
       {},
       make("span", { class: "at", text: `${clock(at)}.${String(Math.floor(at) % 1000).padStart(3, "0")}` }),
-      make("span", { class: `method ${sent ? "to" : "from"}`, text: sent ? "↑" : "↓", role: "img", "aria-label": sent ? "sent" : "received" }),
+      make("span", {
+        class: `method ${sent ? "to" : "from"}`,
+        text: sent ? "↑" : "↓",
+        role: "img",
+        "aria-label": sent ? "sent" : "received",
+      }),
       make("b", { text: type }),
       make("span", { class: "told", text: told(message) }),
       make("span", { class: "bytes", text: `${count(bytes)} B` }),
@@ -95,7 +103,11 @@ export class MessageList {
       this.opened();
       if (details.children.length > 1) return;
       const code = new Code(type);
-      code.show(message.content === undefined ? message.text : pretty(message.content), message.content !== undefined, MOST_SHOWN);
+      code.show(
+        message.content === undefined ? message.text : pretty(message.content),
+        message.content !== undefined,
+        MOST_SHOWN,
+      );
       details.append(code.element);
     });
     const row = make("li", {}, details);
@@ -115,7 +127,8 @@ function told({ content, text }) {
   if (content?.type === "insight_update" && Array.isArray(content.data)) {
     return `${many(content.data.length, "result")}, ${many(content.gaps.length, "gap")}, ${many(content.insights.length, "insight")}`;
   }
-  if (content?.type === "snapshot" && Array.isArray(content.data)) return `${many(content.data.length, "car")}, seq ${content.seq}`;
+  if (content?.type === "snapshot" && Array.isArray(content.data))
+    return `${many(content.data.length, "car")}, seq ${content.seq}`;
   return text.length > MOST_TOLD ? `${text.slice(0, MOST_TOLD)} …` : text;
 }
 

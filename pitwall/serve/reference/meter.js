@@ -31,7 +31,13 @@ export class Meter {
     return [...this.types].map(([type, found]) => {
       this.#forget(found, now);
       const bytes = found.last.reduce((sum, [, each]) => sum + each, 0);
-      return { type, count: found.count, bytes: found.bytes, hz: found.last.length / seconds, bytesHz: bytes / seconds };
+      return {
+        type,
+        count: found.count,
+        bytes: found.bytes,
+        hz: found.last.length / seconds,
+        bytesHz: bytes / seconds,
+      };
     });
   }
 

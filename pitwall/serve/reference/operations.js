@@ -72,7 +72,10 @@ function wanted({ security }) {
 function parameters(spec, told) {
   if (!told.length) return [];
   const rows = told.map((each) =>
-    member(spec, each.name, each.schema, { note: each.in === "path" ? "in the path" : "in the query, optional", what: each.description }),
+    member(spec, each.name, each.schema, {
+      note: each.in === "path" ? "in the path" : "in the query, optional",
+      what: each.description,
+    }),
   );
   return [make("h4", { text: "Parameters" }), make("ul", { class: "members" }, ...rows)];
 }
@@ -88,7 +91,12 @@ function body(spec, told) {
 
 /** @param {Spec} spec @param {string} status @param {any} told */
 function response(spec, status, told) {
-  const title = make("span", {}, make("b", { class: status < "400" ? "good" : "bad", text: status }), ` ${told.description}`);
+  const title = make(
+    "span",
+    {},
+    make("b", { class: status < "400" ? "good" : "bad", text: status }),
+    ` ${told.description}`,
+  );
   return opened(
     title,
     () => {

@@ -11,7 +11,8 @@ const unique = (words) => [...new Set(words)];
 /** @param {number | undefined} least @param {number | undefined} most @param {string} of */
 function between(least, most, of = "") {
   const unit = of && ` ${of}`;
-  if (least !== undefined && most !== undefined) return least === most ? `${least}${unit}` : `${least} to ${most}${unit}`;
+  if (least !== undefined && most !== undefined)
+    return least === most ? `${least}${unit}` : `${least} to ${most}${unit}`;
   if (least !== undefined) return `at least ${least}${unit}`;
   return most === undefined ? "" : `at most ${most}${unit}`;
 }
@@ -62,7 +63,9 @@ export class Spec {
     const said = [
       found.enum?.length > 1 ? `one of ${found.enum.join(", ")}` : "",
       between(found.minimum, found.maximum),
-      found.minLength === 1 && found.maxLength === undefined ? "not empty" : between(found.minLength, found.maxLength, "characters"),
+      found.minLength === 1 && found.maxLength === undefined
+        ? "not empty"
+        : between(found.minLength, found.maxLength, "characters"),
       between(found.minItems, found.maxItems, "items"),
       found.pattern === PLAIN ? "no control characters" : found.pattern ? `pattern ${found.pattern}` : "",
       found.format === "date-time" ? "ISO 8601" : (found.format ?? ""),
@@ -75,7 +78,11 @@ export class Spec {
   unit(schema) {
     const found = this.resolve(schema);
     if (found["x-unit"] || found.properties) return found["x-unit"] ?? "";
-    return this.#within(found).map((each) => this.unit(each)).find(Boolean) ?? "";
+    return (
+      this.#within(found)
+        .map((each) => this.unit(each))
+        .find(Boolean) ?? ""
+    );
   }
 
   /** What is said of it. @param {any} schema @returns {string} */
@@ -84,14 +91,26 @@ export class Spec {
     const found = this.resolve(schema);
     // An object's description tells of it where it is shown.
     if (found.properties) return "";
-    return found.description ?? this.#within(found).map((each) => this.what(each)).find(Boolean) ?? "";
+    return (
+      found.description ??
+      this.#within(found)
+        .map((each) => this.what(each))
+        .find(Boolean) ??
+      ""
+    );
   }
 
   /** The objects with members in it, each once. @param {any} schema @returns {any[]} */
   objects(schema) {
     const found = this.resolve(schema);
     if (found.properties) return [found];
-    return [...new Map(this.#within(found).flatMap((each) => this.objects(each)).map((each) => [each.title, each])).values()];
+    return [
+      ...new Map(
+        this.#within(found)
+          .flatMap((each) => this.objects(each))
+          .map((each) => [each.title, each]),
+      ).values(),
+    ];
   }
 
   /** @param {any} found @returns {any[]} */

@@ -5,11 +5,16 @@ import { make } from "/dashboard/dom.js";
 import { labelled } from "./tryit.js";
 
 /** Names, parted by commas. @param {string} text */
-export const names = (text) => text.split(",").map((each) => each.trim()).filter(Boolean);
+export const names = (text) =>
+  text
+    .split(",")
+    .map((each) => each.trim())
+    .filter(Boolean);
 
 export class Subscription {
   /**
-   * @param {string[]} types those there are @param {string[]} channels likewise @param {number} least @param {number} most messages a second
+   * @param {string[]} types those there are @param {string[]} channels likewise
+   * @param {number} least @param {number} most messages a second
    */
   constructor(types, channels, least, most) {
     this.types = types.map((type) => make("input", { type: "checkbox", id: `live-${type}`, value: type, checked: "" }));
@@ -19,7 +24,15 @@ export class Subscription {
     this.track = text("live-track", "all");
     this.channels = text("live-channels", "all");
     this.channels.setAttribute("list", "live-known");
-    this.maxHz = make("input", { id: "live-max-hz", type: "number", min: least, max: most, step: "any", value: "2", placeholder: "all" });
+    this.maxHz = make("input", {
+      id: "live-max-hz",
+      type: "number",
+      min: least,
+      max: most,
+      step: "any",
+      value: "2",
+      placeholder: "all",
+    });
     this.snapshot = make("input", { type: "checkbox", id: "live-snapshot", checked: "" });
     this.element = make(
       "div",
@@ -56,7 +69,9 @@ export class Subscription {
 
   /** The query of the address, with its question mark. */
   get query() {
-    const said = Object.entries(this.wanted).map(([name, value]) => `${name}=${encodeURIComponent(String(value)).replaceAll("%2C", ",")}`);
+    const said = Object.entries(this.wanted).map(
+      ([name, value]) => `${name}=${encodeURIComponent(String(value)).replaceAll("%2C", ",")}`,
+    );
     if (this.snapshot.checked) said.unshift("snapshot=1");
     return said.length ? `?${said.join("&")}` : "";
   }

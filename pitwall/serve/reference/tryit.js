@@ -43,7 +43,16 @@ export class TryIt {
     this.answer = new Code("Answer");
     this.answer.element.hidden = true;
     this.button = make("button", { type: "submit", class: "primary", text: "Try it" });
-    this.element = make("form", { class: "try" }, this.line.element, ...this.#fields(), this.button, this.said, this.more, this.answer.element);
+    this.element = make(
+      "form",
+      { class: "try" },
+      this.line.element,
+      ...this.#fields(),
+      this.button,
+      this.said,
+      this.more,
+      this.answer.element,
+    );
     this.element.addEventListener("input", () => this.#told());
     this.element.addEventListener("submit", (/** @type {Event} */ event) => {
       event.preventDefault();
@@ -78,7 +87,11 @@ export class TryIt {
   }
 
   #told() {
-    const about = { locked: this.locked, type: this.bodies.length ? this.type.value : "", body: this.bodies.length ? this.body.value : "" };
+    const about = {
+      locked: this.locked,
+      type: this.bodies.length ? this.type.value : "",
+      body: this.bodies.length ? this.body.value : "",
+    };
     this.line.show(curl(this.method, this.place.origin + this.target, about));
   }
 
@@ -108,7 +121,9 @@ export class TryIt {
     this.said.className = `answer ${answer.ok ? "good" : "bad"}`;
     setText(this.said, `${answer.status} ${answer.statusText} · ${Math.round(ms)} ms · ${count(bytes.length)} bytes`);
     this.headers.replaceChildren(
-      ...[...answer.headers].map(([name, value]) => make("div", {}, make("dt", { text: name }), make("dd", { text: value }))),
+      ...[...answer.headers].map(([name, value]) =>
+        make("div", {}, make("dt", { text: name }), make("dd", { text: value })),
+      ),
     );
     const text = new TextDecoder().decode(bytes);
     const json = type.startsWith("application/json");
