@@ -29,14 +29,14 @@ def nodes(content: Any) -> Iterator[dict[str, Any]]:
 
 
 def untold(schemas: dict[str, Any]) -> Iterator[str]:
-    """The members that nothing is said of, neither by a description, nor by a definition, nor by a unit."""
+    """The members that nothing is said of, by a description, a definition, a unit, or the one value there is."""
 
     def told(schema: Any) -> bool:
         if not isinstance(schema, dict):
             return False
         inner = [*schema.get("anyOf", ()), *schema.get("allOf", ()), schema.get("items")]
         inner.append(schema.get("additionalProperties"))
-        return any(name in schema for name in ("description", "$ref", "x-unit")) or any(map(told, inner))
+        return any(name in schema for name in ("description", "$ref", "x-unit", "const")) or any(map(told, inner))
 
     for name, schema in schemas.items():
         for member, its in schema.get("properties", {}).items():

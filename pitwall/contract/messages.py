@@ -43,6 +43,7 @@ REFUSALS: Final = {
     426: "no upgrade to a WebSocket of version 13",
     429: "too many wrong keys from this address",
     503: "one client too many, one subscription too many, or the server is ending",
+    505: "not HTTP/1.1",
 }
 
 InsightSeq = Annotated[int, told("the number of an insight message within the epoch", least=0)]

@@ -27,7 +27,7 @@ class IndexAnswer(Struct):
 class ErrorAnswer(Struct):
     """Why a request is not answered: what was seen, and what was wanted."""
 
-    ok: Annotated[bool, told("false", const=False)]
+    ok: Annotated[bool, told(const=False)]
     error: Annotated[str, told("for a person")]
 
 
@@ -210,7 +210,7 @@ class HealthAnswer(Struct):
 class LiveAnswer(Struct):
     """The event loop turns."""
 
-    ok: Annotated[bool, told("true", const=True)]
+    ok: Annotated[bool, told(const=True)]
 
 
 class ReadyAnswer(Struct):

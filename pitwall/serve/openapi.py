@@ -57,6 +57,7 @@ COUNT: Final = Parameter("count", f"the newest so many, at most {MOST_RECENT}", 
 INSIGHT_ID: Final = Parameter("insight_id", "the id of an insight", example="i1")
 CLIENT_FILE: Final = Parameter("name", "a file of the browser client", tuple(CLIENT_FILES))
 DASHBOARD_FILE: Final = Parameter("asset", "a file of the dashboard", example="main.js")
+REFERENCE_FILE: Final = Parameter("asset", "a file of the page of references", example="main.js")
 
 #: The answers that every resource may give; a body over MAX_BODY is refused wherever it is sent.
 _ALWAYS: Final = {
@@ -180,6 +181,13 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     "dashboard": Operation(
         {200: {JAVASCRIPT: _TEXT, CSS: _TEXT, SVG: _TEXT}, 404: {JSON: ErrorAnswer}},
         path=(DASHBOARD_FILE,),
+        scope=None,
+        tag="Pages",
+    ),
+    "docs": Operation({200: {HTML: _TEXT}}, scope=None, tag="Pages"),
+    "docs_file": Operation(
+        {200: {JAVASCRIPT: _TEXT, CSS: _TEXT}, 404: {JSON: ErrorAnswer}},
+        path=(REFERENCE_FILE,),
         scope=None,
         tag="Pages",
     ),

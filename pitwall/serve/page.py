@@ -1,7 +1,7 @@
 """
-The dashboard: a page, and the modules and style sheets it loads, as files of the package.
+The dashboard and the references: pages, and the modules and style sheets they load, as files of the package.
 
-The page has nothing of the race in it, so it is for everyone; what it shows it asks for
+A page has nothing of the race in it, so it is for everyone; what it shows it asks for
 as any client does. It loads nothing from elsewhere, and its policy would not let it.
 """
 
@@ -18,8 +18,11 @@ from werkzeug.http import parse_accept_header
 
 from pitwall.serve.packed import File
 
-#: The page itself; every other file is under ``/dashboard/``.
+#: A page itself; every other file of its directory has an address of its own.
 INDEX: Final = "index.html"
+#: The directories of the pages.
+DASHBOARD: Final = "dashboard"
+REFERENCE: Final = "reference"
 HTML: Final = "text/html"
 JAVASCRIPT: Final = "text/javascript"
 CSS: Final = "text/css"
@@ -37,15 +40,17 @@ _HEADERS: Final[Mapping[bytes, bytes]] = {
 
 class Page:
     """
-    The page as this server gives it.
+    A page as this server gives it.
 
     Args:
         ws_path: where the WebSocket is.
         locked: whether keys are needed.
         plotting: what the plotting library is called; empty where there is none.
+        directory: where it is.
     """
 
-    def __init__(self, ws_path: str, locked: bool, plotting: str = "") -> None:
+    def __init__(self, ws_path: str, locked: bool, plotting: str = "", directory: str = DASHBOARD) -> None:
+        self._directory = directory
         self._said = {
             "{{websocket}}": ws_path,
             "{{keys}}": "needed" if locked else "none",
@@ -56,7 +61,7 @@ class Page:
     def answer(self, request: Any) -> bytes:
         """The page."""
         if self._file is None:
-            text = _read(INDEX).decode()
+            text = _read(self._directory, INDEX).decode()
             for mark, value in self._said.items():
                 text = text.replace(mark, escape(value))
             self._file = File.of(text.encode(), HTML)
@@ -74,17 +79,17 @@ def wants_page(accept: str) -> bool:
 
 
 @cache
-def names() -> frozenset[str]:
-    """The files that the page loads."""
-    found = (entry.name for entry in files("pitwall.serve").joinpath("dashboard").iterdir())
+def names(directory: str = DASHBOARD) -> frozenset[str]:
+    """The files that a page loads."""
+    found = (entry.name for entry in files("pitwall.serve").joinpath(directory).iterdir())
     return frozenset(name for name in found if name != INDEX and name.rpartition(".")[2] in _TYPES)
 
 
 @cache
-def file(name: str) -> File:
+def file(name: str, directory: str = DASHBOARD) -> File:
     """One of these files."""
-    return File.of(_read(name), _TYPES[name.rpartition(".")[2]])
+    return File.of(_read(directory, name), _TYPES[name.rpartition(".")[2]])
 
 
-def _read(name: str) -> bytes:
-    return files("pitwall.serve").joinpath("dashboard", name).read_bytes()
+def _read(directory: str, name: str) -> bytes:
+    return files("pitwall.serve").joinpath(directory, name).read_bytes()

@@ -31,7 +31,7 @@ from pitwall.serve import openapi, tables
 from pitwall.serve.auth import DeniedError, Gate, deny
 from pitwall.serve.openapi import CLIENT_FILES, COUNT, OPERATIONS
 from pitwall.serve.origins import OriginPolicy
-from pitwall.serve.page import Page, file, names, wants_page
+from pitwall.serve.page import REFERENCE, Page, file, names, wants_page
 from pitwall.serve.plotting import PlottingLibrary
 from pitwall.serve.request import error_body
 from pitwall.serve.tables import Answer, Asked, Formats, NoRace, RaceTables, TableError
@@ -107,6 +107,7 @@ class RestAPI:
         self._origins = origins
         self._plotting = PlottingLibrary.installed()
         self._page = Page(ws_path, gate.locked, self._plotting.name)
+        self._reference = Page(ws_path, gate.locked, directory=REFERENCE)
 
     def prepare(self, request: Any) -> None:
         """The headers that every answer has."""
@@ -141,7 +142,7 @@ class RestAPI:
             return self._page.answer(request)
         paths = ["/api/health", "/api/live", "/api/ready", "/api/recent/100", "/api/cars", "/api/ingest", "/api/ticket"]
         paths += ["/api/laps", "/api/gaps", "/api/insights", "/api/score", "/api/ledger"]
-        paths += ["/api/openapi.json", "/api/asyncapi.json"]
+        paths += ["/api/openapi.json", "/api/asyncapi.json", "/docs"]
         return json.encode(IndexAnswer(True, "pitwall", __version__, paths))
 
     @app.route("/api/openapi.json", methods=["GET"])
@@ -251,7 +252,7 @@ class RestAPI:
 
     @app.route("/api/ingest", methods=["POST"])
     def ingest(self, request: Any) -> Any:
-        """Points in."""
+        """Points in: one, an array, lines or CSV; what is wrong with a row never costs the others."""
         return self._ingest(request)
 
     @app.route("/api/ticket", methods=["POST"])
@@ -275,6 +276,18 @@ class RestAPI:
         if asset not in names():
             raise NotFound
         return file(asset).answer(request)
+
+    @app.route("/docs", methods=["GET"], strict_slashes=False)
+    def docs(self, request: Any) -> bytes:
+        """These resources and the messages of the WebSocket, as a page for people, with a live view of the messages."""
+        return self._reference.answer(request)
+
+    @app.route("/docs/<asset>", methods=["GET"])
+    def docs_file(self, request: Any, asset: str) -> bytes:
+        """A module or a style sheet of the page at `/docs`."""
+        if asset not in names(REFERENCE):
+            raise NotFound
+        return file(asset, REFERENCE).answer(request)
 
     @app.handle_errors(DeniedError)
     def denied(self, request: Any, failure: Any) -> bytes:

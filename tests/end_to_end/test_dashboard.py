@@ -43,7 +43,7 @@ MARKUP = {"chassis": "<img src=x onerror=hacked=1>", "track": "<b>barber</b>"}
 
 class Viewer:
     """
-    A page of the dashboard, and what it did besides showing it.
+    A page of the server, and what it did besides showing it.
 
     Attributes:
         page: Playwright's.
@@ -51,7 +51,7 @@ class Viewer:
         hosts: those it asked for anything.
     """
 
-    def __init__(self, page: Any, server: Server) -> None:
+    def __init__(self, page: Any, server: Server, path: str = "/") -> None:
         self.page = page
         self.console: list[str] = []
         self.hosts: set[str] = set()
@@ -59,7 +59,7 @@ class Viewer:
         page.on("pageerror", lambda error: self.console.append(str(error)))
         page.on("request", lambda request: self.hosts.add(urlsplit(request.url).netloc))
         page.on("websocket", lambda socket: self.hosts.add(urlsplit(socket.url).netloc))
-        page.goto(f"http://127.0.0.1:{server.port}/")
+        page.goto(f"http://127.0.0.1:{server.port}{path}")
 
     def wait_rows(self, count: int = CARS) -> None:
         """Wait until so many cars are shown."""
@@ -87,15 +87,17 @@ class DashboardCase(SynchronousTestCase):
         skip = "needs chromium"
 
     @contextmanager
-    def viewer(self, server: Server, width: int = 1440, height: int = 900, **options: Any) -> Iterator[Viewer]:
-        """The dashboard of a server in a window of that size."""
+    def viewer(
+        self, server: Server, width: int = 1440, height: int = 900, path: str = "/", **options: Any
+    ) -> Iterator[Viewer]:
+        """The dashboard of a server, or another page of it, in a window of that size."""
         from playwright.sync_api import sync_playwright
 
         with sync_playwright() as playwright:
             arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
             try:
-                yield Viewer(browser.new_page(viewport={"width": width, "height": height}, **options), server)
+                yield Viewer(browser.new_page(viewport={"width": width, "height": height}, **options), server, path)
             finally:
                 browser.close()
 

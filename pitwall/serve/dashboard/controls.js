@@ -126,6 +126,7 @@ function help() {
   );
   const dialog = make("dialog", { "aria-labelledby": "help-title", class: "dialog" });
   const close = make("button", { type: "button", text: "Close", onclick: () => dialog.close() });
-  dialog.append(make("h2", { id: "help-title", text: "Keys" }), make("dl", {}, ...rows), close);
+  const reference = make("p", {}, make("a", { href: "/docs", text: "REST and WebSocket, for developers" }));
+  dialog.append(make("h2", { id: "help-title", text: "Keys" }), make("dl", {}, ...rows), reference, close);
   return dialog;
 }

@@ -41,11 +41,17 @@ export class Server {
     }
   }
 
+  /** An answer, whatever it is. @param {string} path @param {RequestInit} [options] @returns {Promise<Response>} */
+  send(path, options = {}) {
+    const headers = new Headers(options.headers);
+    if (this.#key !== null) headers.set("Authorization", `Bearer ${this.#key}`);
+    return fetch(path, { ...options, headers, signal: AbortSignal.timeout(10000) });
+  }
+
   /** The JSON of an answer. @param {string} path @param {RequestInit} [options] @returns {Promise<any>} */
   async ask(path, options = {}) {
     const key = this.#key;
-    const headers = { Accept: "application/json", ...(key === null ? {} : { Authorization: `Bearer ${key}` }) };
-    const answer = await fetch(path, { ...options, headers, signal: AbortSignal.timeout(10000) });
+    const answer = await this.send(path, { ...options, headers: { Accept: "application/json" } });
     const content = await answer.json();
     // An unwell server tells what it knows by 503.
     if (answer.ok || (answer.status === 503 && "metrics" in content)) return content;

@@ -19,7 +19,7 @@ from tests.unit.keys.test_key import a_key
 
 TOKENS = {scope: b"pw_" + scope.encode() for scope in (INGEST, READ, ADMIN)}
 #: What everyone may have, keys or not: what has nothing of the race in it, and what probes look at.
-FOR_EVERYONE = {"index", "client", "dashboard", "live", "ready"}
+FOR_EVERYONE = {"index", "client", "dashboard", "docs", "docs_file", "live", "ready"}
 
 
 class Held:

@@ -133,7 +133,7 @@ class DocumentTests(OpenAPICase):
         """The index names every resource that can be got, and all that it names is told of."""
         paths = {path for path, told in self.document["paths"].items() if path.startswith("/api/") and "get" in told}
         named = set(json.loads(self.ask("GET", "/")[2])["paths"])
-        self.assertEqual(named - paths, {"/api/recent/100", "/api/ingest", "/api/ticket"})
+        self.assertEqual(named - paths, {"/api/recent/100", "/api/ingest", "/api/ticket", "/docs"})
         self.assertEqual(paths - named, {"/api/recent/{count}", "/api/insights/{insight_id}"})
 
     def test_channels(self) -> None:
@@ -283,6 +283,9 @@ class AnswerTests(OpenAPICase):
             self.check(404, "GET", "/client/other.js"),
             *(self.check(200, "GET", f"/dashboard/{name}") for name in page.names()),
             self.check(404, "GET", "/dashboard/other.js"),
+            self.check(200, "GET", "/docs"),
+            *(self.check(200, "GET", f"/docs/{name}") for name in page.names(page.REFERENCE)),
+            self.check(404, "GET", "/docs/other.js"),
             self.check(200, "POST", "/api/ticket"),
             self.check(403, "POST", "/api/ticket", None, {"Origin": "http://evil.example"}),
             self.check(403, "POST", post, A_POINT, {"Origin": "null"}),

@@ -15,6 +15,7 @@ from tests.unit.serve.test_rest import RestCase
 
 ROOT = Path(__file__).parents[3]
 FILES = ROOT / "pitwall/serve/dashboard"
+REFERENCE = ROOT / "pitwall/serve/reference"
 #: What Firefox and Chromium say when an address is opened.
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
 
@@ -102,6 +103,66 @@ class PageTests(RestCase):
         self.assertIn('content="none"', Page("/ws", locked=False).answer(Request()).decode())
 
 
+class ReferenceTests(RestCase):
+    """``GET /docs``."""
+
+    def test_page(self) -> None:
+        """Everyone gets the page, whatever is accepted, with a slash at the end too; HEAD is answered as GET is."""
+        for path, accept in (("/docs", BROWSER), ("/docs", "*/*"), ("/docs/", BROWSER)):
+            status, headers, body = self.ask("GET", path, Accept=accept)
+            self.assertEqual((status, headers.getRawHeaders("content-type")), (200, ["text/html; charset=utf-8"]))
+            self.assertIn(b'name="pitwall-websocket" content="/ws/realtime"', body)
+            self.assertNotIn(b"{{", body)
+        status, head, body = self.ask("HEAD", "/docs")
+        self.assertEqual((status, body), (200, b""))
+        self.assertEqual(head.getRawHeaders("etag"), headers.getRawHeaders("etag"))
+
+    def test_other_methods(self) -> None:
+        """No other method is allowed, and what is, is said."""
+        headers = self.assert_error(405, "POST", "/docs", b"")
+        self.assertEqual(headers.getRawHeaders("allow"), ["GET, HEAD, OPTIONS"])
+
+    def test_policy(self) -> None:
+        """Its policy is that of the dashboard, and nothing stands in it that this would not let run."""
+        (policy,) = self.ask("GET", "/", Accept=BROWSER)[1].getRawHeaders("content-security-policy", [])
+        _, headers, body = self.ask("GET", "/docs")
+        self.assertEqual(headers.getRawHeaders("content-security-policy"), [policy])
+        self.assertNotIn("unsafe", policy)
+        self.assertNotRegex(body.decode(), r"<style|\sstyle=|\son\w+=|https?:|<script(?![^>]*src=)")
+
+    def test_all_it_loads_is_there(self) -> None:
+        """What the page and its modules name is served, of the dashboard's files too, and every file of it is named."""
+        text = (REFERENCE / page.INDEX).read_text()
+        named = set(re.findall(r'(?:href|src)="(/\w+/[^"]+)"', text))
+        for path in REFERENCE.glob("*.js"):
+            found = re.findall(r'^(?:import|export) .* from "([^"]+)";$', path.read_text(), re.MULTILINE)
+            named |= {f"/docs/{name[2:]}" if name.startswith("./") else name for name in found}
+        own = {name.removeprefix("/docs/") for name in named if name.startswith("/docs/")}
+        self.assertEqual(own, page.names(page.REFERENCE))
+        for path in named:
+            status, headers, _ = self.ask("GET", path)
+            self.assertEqual(status, 200, path)
+            self.assertEqual(len(headers.getRawHeaders("etag", [])), 1, path)
+
+    def test_cached(self) -> None:
+        """A browser that has it is told so."""
+        for path in ("/docs", "/docs/main.js"):
+            (etag,) = self.ask("GET", path)[1].getRawHeaders("etag", [])
+            self.assertEqual(self.ask("GET", path, If_None_Match=etag)[::2], (304, b""))
+
+    def test_nothing_else(self) -> None:
+        """No other file is to be had there, the page's own and those of the dashboard among them."""
+        for name in ("index.html", "tower.js", "..%2Fpage.py", "../page.py", "x/y.js"):
+            self.assert_error(404, "GET", f"/docs/{name}")
+
+    def test_no_markup(self) -> None:
+        """No module makes elements of a text: what a car is called, or a specification says, stays a text."""
+        for path in REFERENCE.glob("*.js"):
+            self.assertNotRegex(
+                path.read_text(), r"innerHTML|outerHTML|insertAdjacent|document\.write|eval\(|Function\("
+            )
+
+
 class PackageTests(SynchronousTestCase):
     """What a wheel has of it."""
 
@@ -110,4 +171,6 @@ class PackageTests(SynchronousTestCase):
         setup = ConfigParser()
         setup.read(ROOT / "setup.cfg")
         self.assertIn("dashboard/*", setup["options.package_data"]["pitwall.serve"])
+        self.assertIn("reference/*", setup["options.package_data"]["pitwall.serve"])
         self.assertEqual({path.name for path in FILES.iterdir()}, page.names() | {page.INDEX})
+        self.assertEqual({path.name for path in REFERENCE.iterdir()}, page.names(page.REFERENCE) | {page.INDEX})
