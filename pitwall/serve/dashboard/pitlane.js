@@ -2,8 +2,8 @@
 /**
  * The pit lane as cars draw it: where those that are in the pits are, off the outline.
  *
- * That a car is in the pits is known once its lap has ended, so what it drove slowly off
- * the outline before that is kept until then, and forgotten when it goes fast again.
+ * That a lap ended in the pits is told when it is over, so what a car drove slowly off the
+ * outline is kept until then. From the line on it is in the pits until it is fast again.
  */
 
 import { known } from "./format.js";
@@ -14,7 +14,7 @@ const OFF_M = 7;
 const FAR_M = 120;
 /** Nobody drives faster in a pit lane [km/h]. */
 const PIT_KMH = 90;
-/** A car whose state is not known yet: so many of its last places are kept. */
+/** So many of a car's last places are kept until its lap is told. */
 const MOST_KEPT = 600;
 /** A hole of so many parts is no end. */
 const LONGEST_HOLE = 6;
@@ -25,31 +25,41 @@ export class PitLane {
   constructor() {
     /** East and north [m], and how often a car was there, by the part of the lap. @type {Map<number, number[]>} */
     this.places = new Map();
-    /** What cars drove of which it is not known yet whether it was in the pits. @type {Map<string, number[][]>} */
+    /** What cars drove off the outline in laps that are not told yet. @type {Map<string, number[][]>} */
     this.open = new Map();
+    /** The last lap that was told of each car, and whether the car has been in the pits since. */
+    /** @type {Map<string, {lap: number, pits: boolean}>} */
+    this.laps = new Map();
   }
 
   /**
    * A car was there.
-   * @param {string} id @param {number[]} place [m] @param {number} speedKmh @param {boolean} pits whether it is in the pits
+   * @param {string} id @param {number[]} place [m] @param {number} speedKmh @param {any} lastLap of the car
    * @param {import("./outline.js").Outline} outline that is ready
    */
-  learn(id, place, speedKmh, pits, outline) {
-    if (!(speedKmh < PIT_KMH)) {
+  learn(id, place, speedKmh, lastLap, outline) {
+    const told = this.laps.get(id) ?? { lap: -1, pits: false };
+    this.laps.set(id, told);
+    if (known(lastLap?.lap) && lastLap.lap !== told.lap) {
+      const first = told.lap < 0;
+      [told.lap, told.pits] = [lastLap.lap, !first && lastLap.kind === "in"];
+      if (told.pits) for (const [part, east, north] of this.open.get(id) ?? []) this.#add(part, east, north);
       this.open.delete(id);
+    }
+    if (!(speedKmh < PIT_KMH)) {
+      told.pits = false;
       return;
     }
     const near = outline.nearest(place);
     if (!(near.away > OFF_M && near.away < FAR_M)) return;
-    const kept = this.open.get(id) ?? [];
-    kept.push([near.part, ...place]);
-    if (!pits) {
-      if (kept.length > MOST_KEPT) kept.shift();
-      this.open.set(id, kept);
+    if (told.pits) {
+      this.#add(near.part, place[0], place[1]);
       return;
     }
-    this.open.delete(id);
-    for (const [part, east, north] of kept) this.#add(part, east, north);
+    const open = this.open.get(id) ?? [];
+    this.open.set(id, open);
+    open.push([near.part, ...place]);
+    if (open.length > MOST_KEPT) open.shift();
   }
 
   /** @param {number} part @param {number} east @param {number} north */
