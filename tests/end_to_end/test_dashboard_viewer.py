@@ -61,9 +61,9 @@ async () => {
     return { quiet, first, early, due, later: told };
 }
 """
-#: Drives a car around a circle of a kilometre, then through a lane within it, told as a lap that ended there or not.
+#: Drives a car around a circle of a kilometre and at last within it, from one share of the lap to another.
 LANE = """
-async (kind) => {
+async ([from, to, speed]) => {
     const { Outline, metres } = await import("/dashboard/outline.js");
     const { PitLane } = await import("/dashboard/pitlane.js");
     const outline = new Outline();
@@ -72,23 +72,20 @@ async (kind) => {
         [33.5 + size * 0.0014 * Math.cos(turn * share), -86.6 + size * 0.0017 * Math.sin(turn * share)];
     for (let step = 0; step < 4000; step += 1) outline.learn(...fix(step / 2000), (step / 2000) % 1);
     const lane = new PitLane();
-    const drive = (from, to, size, speed, lastLap) => {
+    const drive = (from, to, size, speed) => {
         for (let share = from; share < to; share += 0.002)
-            lane.learn("a", metres(outline.origin, ...fix(share, size)), speed, lastLap, outline);
+            lane.learn("a", metres(outline.origin, ...fix(share, size)), speed, outline);
     };
-    drive(0, 0.9, 1, 140, { lap: 1, kind: "clean" });
-    drive(0.9, 1, 0.9, 50, { lap: 1, kind: "clean" });
-    const before = lane.lines.length;
-    drive(1, 1.05, 0.9, 50, { lap: 2, kind });
-    drive(1.05, 1.4, 1, 140, { lap: 2, kind });
-    drive(1.4, 1.45, 0.9, 50, { lap: 2, kind });
+    drive(0, from, 1, 140);
+    drive(from, to, 0.9, speed);
+    drive(to, to + 0.3, 1, 140);
     const kept = new PitLane();
     kept.take(JSON.parse(JSON.stringify(lane.keep())));
     const far = (place) => Math.hypot(...place.map((value, axis) => value - metres(outline.origin, 33.5, -86.6)[axis]));
     // A car far off the track, seen often, does not take the track with it.
     for (let step = 0; step < 20; step += 1) outline.learn(...fix(0.3, 1.5), 0.3);
-    return { before, lines: lane.lines.map((line) => line.length), kept: kept.lines.length,
-        off: lane.lines.flat().map(far), pulled: outline.nearest(metres(outline.origin, ...fix(0.3))).away };
+    return { lines: lane.lines.map((line) => line.length), kept: kept.lines.length, off: lane.lines.flat().map(far),
+        pulled: outline.nearest(metres(outline.origin, ...fix(0.3))).away };
 }
 """
 
@@ -156,7 +153,7 @@ class ChoiceTests(ViewerCase):
             self.assertEqual(found["later"], [["sound", "i9", 1]])
 
     def test_parts(self) -> None:
-        """Mini-sectors are judged, the pit lane is learnt from laps that ended there alone, clocks are put in words."""
+        """Mini-sectors are judged, a way over the line is the pit lane, what is wrong with clocks is put in words."""
         with running() as server, self.viewer(server) as viewer:
             judged = self.call(
                 *(viewer, "minis", "judged"),
@@ -167,12 +164,13 @@ class ChoiceTests(ViewerCase):
                 self.call(viewer, "minis", "compared", [[3.9, 3.8, 4.0, None], [4.0, 3.7, 4.0, 3.9]]),
                 [["A", "B", "", ""]],
             )
-            lane = viewer.page.evaluate(LANE, "in")
-            self.assertEqual((lane["before"], len(lane["lines"]), lane["kept"]), (0, 1, 1))
+            lane = viewer.page.evaluate(LANE, [0.9, 1.05, 50])
+            self.assertEqual((len(lane["lines"]), lane["kept"]), (1, 1))
             self.assertGreater(lane["lines"][0], 30)
             self.assertTrue(all(130 < each < 150 for each in lane["off"]), lane["off"])
             self.assertLess(lane["pulled"], 8)
-            self.assertEqual(viewer.page.evaluate(LANE, "clean")["lines"], [])
+            for otherwise in ([0.98, 1.02, 50], [0.6, 0.75, 50], [0.9, 1.05, 130]):
+                self.assertEqual(viewer.page.evaluate(LANE, otherwise)["lines"], [], otherwise)
             about = {"last_heard": "2026-01-02T12:00:00Z", "clock": {"state": "running"}}
             cars = [
                 {"chassis": name, "about": {**about, "time": {"late_s": late, "apart_s": apart, "trouble": trouble}}}

@@ -118,7 +118,7 @@ export class TrackMap {
     const lane = this.lanes.get(car.track) ?? new PitLane();
     remember(this.lanes, car.track, lane, MOST_TRACKS);
     const before = lane.places.size;
-    lane.learn(car.id, metres(outline.origin, latitude, longitude), speed, car.lastLap, outline);
+    lane.learn(car.id, metres(outline.origin, latitude, longitude), speed, outline);
     this.lanesGrown += lane.places.size - before;
   }
 

@@ -1,9 +1,9 @@
 // @ts-check
 /**
- * The pit lane as cars draw it: where those that are in the pits are, off the outline.
+ * The pit lane as cars draw it.
  *
- * That a lap ended in the pits is told when it is over, so what a car drove slowly off the
- * outline is kept until then. From the line on it is in the pits until it is fast again.
+ * It is beside the track where the line is. So whoever drives slowly over the line, off the
+ * outline for a fifteenth of the lap or more, was in it; a car on the grass goes less far.
  */
 
 import { known } from "./format.js";
@@ -12,10 +12,14 @@ import { PARTS } from "./outline.js";
 /** What is nearer to the outline is on the track [m]; what is further away is nowhere. */
 const OFF_M = 7;
 const FAR_M = 120;
-/** Nobody drives faster in a pit lane [km/h]. */
+/** Nobody drives faster in a pit lane; what is slower stands [km/h]. */
 const PIT_KMH = 90;
-/** So many of a car's last places are kept until its lap is told. */
-const MOST_KEPT = 600;
+const STANDS_KMH = 5;
+/** A way off the track is the pit lane if it has so many parts of the lap. */
+const SHORTEST = PARTS / 15;
+const LONGEST = PARTS / 3;
+/** So many places of one way are kept. */
+const MOST_KEPT = 2000;
 /** A hole of so many parts is no end. */
 const LONGEST_HOLE = 6;
 /** Later places count for so much. */
@@ -25,41 +29,31 @@ export class PitLane {
   constructor() {
     /** East and north [m], and how often a car was there, by the part of the lap. @type {Map<number, number[]>} */
     this.places = new Map();
-    /** What cars drove off the outline in laps that are not told yet. @type {Map<string, number[][]>} */
+    /** The way off the track that each car is on: part, east, north [m]. @type {Map<string, number[][]>} */
     this.open = new Map();
-    /** The last lap that was told of each car, and whether the car has been in the pits since. */
-    /** @type {Map<string, {lap: number, pits: boolean}>} */
-    this.laps = new Map();
   }
 
   /**
    * A car was there.
-   * @param {string} id @param {number[]} place [m] @param {number} speedKmh @param {any} lastLap of the car
+   * @param {string} id @param {number[]} place [m] @param {number} speedKmh
    * @param {import("./outline.js").Outline} outline that is ready
    */
-  learn(id, place, speedKmh, lastLap, outline) {
-    const told = this.laps.get(id) ?? { lap: -1, pits: false };
-    this.laps.set(id, told);
-    if (known(lastLap?.lap) && lastLap.lap !== told.lap) {
-      const first = told.lap < 0;
-      [told.lap, told.pits] = [lastLap.lap, !first && lastLap.kind === "in"];
-      if (told.pits) for (const [part, east, north] of this.open.get(id) ?? []) this.#add(part, east, north);
-      this.open.delete(id);
-    }
-    if (!(speedKmh < PIT_KMH)) {
-      told.pits = false;
-      return;
-    }
+  learn(id, place, speedKmh, outline) {
     const near = outline.nearest(place);
-    if (!(near.away > OFF_M && near.away < FAR_M)) return;
-    if (told.pits) {
-      this.#add(near.part, place[0], place[1]);
+    if (speedKmh < PIT_KMH && near.away > OFF_M && near.away < FAR_M) {
+      const way = this.open.get(id) ?? [];
+      this.open.set(id, way);
+      if (speedKmh > STANDS_KMH && way.length < MOST_KEPT) way.push([near.part, ...place]);
       return;
     }
-    const open = this.open.get(id) ?? [];
-    this.open.set(id, open);
-    open.push([near.part, ...place]);
-    if (open.length > MOST_KEPT) open.shift();
+    const way = this.open.get(id);
+    if (way === undefined) return;
+    this.open.delete(id);
+    const [first, last] = [way[0]?.[0] ?? 0, way[way.length - 1]?.[0] ?? 0];
+    const parts = last - first + PARTS;
+    if (last < first && parts >= SHORTEST && parts <= LONGEST) {
+      for (const [part, east, north] of way) this.#add(part, east, north);
+    }
   }
 
   /** @param {number} part @param {number} east @param {number} north */
@@ -91,7 +85,8 @@ export class PitLane {
 
   /** All of it as plain values. */
   keep() {
-    return [...this.places].map(([part, [east, north]]) => [part, Math.round(east * 10) / 10, Math.round(north * 10) / 10]);
+    const round = (/** @type {number} */ metres) => Math.round(metres * 10) / 10;
+    return [...this.places].map(([part, [east, north]]) => [part, round(east), round(north)]);
   }
 
   /** Take what was kept, where it makes sense. @param {any} kept */
