@@ -10,11 +10,11 @@ import { known } from "./format.js";
 import { PARTS } from "./outline.js";
 
 /** What is nearer to the outline is on the track [m]; what is further away is nowhere. */
-const OFF_M = 7;
+export const OFF_M = 7;
 const FAR_M = 120;
 /** Nobody drives faster in a pit lane; what is slower stands [km/h]. */
-const PIT_KMH = 90;
-const STANDS_KMH = 5;
+export const SLOW_KMH = 90;
+export const STANDS_KMH = 5;
 /** A way off the track is the pit lane if it has so many parts of the lap. */
 const SHORTEST = PARTS / 15;
 const LONGEST = PARTS / 3;
@@ -40,7 +40,7 @@ export class PitLane {
    */
   learn(id, place, speedKmh, outline) {
     const near = outline.nearest(place);
-    if (speedKmh < PIT_KMH && near.away > OFF_M && near.away < FAR_M) {
+    if (speedKmh < SLOW_KMH && near.away > OFF_M && near.away < FAR_M) {
       const way = this.open.get(id) ?? [];
       this.open.set(id, way);
       if (speedKmh > STANDS_KMH && way.length < MOST_KEPT) way.push([near.part, ...place]);
