@@ -58,6 +58,7 @@ class Result(Struct, kw_only=True):
     chassis: Chassis
     track: Track
     lap: Annotated[int | None, told("the car's current lap; null where it is unknown")]
+    inPits: Annotated[bool, told("its last lap ended in the pits, and it has not been over 90 km/h since")]
     lap_tire_stress: Annotated[float, told("∫(ax² + ay²) ds of the current lap so far", "g²·m", 0)]
     perSectorStress: Annotated[BySector, told("the same by sector", "g²·m")]
     predicted_loss_per_lap_seconds: Annotated[float, told("what the car loses from lap to lap", "s/lap")]

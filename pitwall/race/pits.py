@@ -18,6 +18,8 @@ Rows = NDArray[np.void]
 _PIT_SPEED: Final = 0.6
 _PIT_KMH: Final = 75.0
 _SLOW_START_KMH: Final = 5.0
+#: Nobody drives so fast in a pit lane.
+_OUT_KMH: Final = 90.0
 
 
 def pit_marks(rows: RowBuffer, first: Line, last: Line, inside: Rows, before: list[Lap]) -> list[str]:
@@ -46,6 +48,21 @@ def pit_marks(rows: RowBuffer, first: Line, last: Line, inside: Rows, before: li
         if early > 1.3 * end_kmh:
             marks.append("in")
     return marks
+
+
+def in_pits(last: Lap | None, since: Rows) -> bool:
+    """
+    Whether a car is in the pits: its last lap ended there, and it has not been fast since.
+
+    Args:
+        last: the last lap that was told; None before there is one.
+        since: the car's rows since it crossed the line.
+    """
+    if last is None or "in" not in last.marks:
+        return False
+    speeds = since["speed_kmh"]
+    speeds = speeds[np.isfinite(speeds)]
+    return bool(speeds.size and speeds.max() <= _OUT_KMH)
 
 
 def speed_at(rows: Rows, time_s: float) -> float | None:

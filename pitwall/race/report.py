@@ -9,6 +9,7 @@ import numpy as np
 from msgspec import Struct
 
 from pitwall.race.car import Car, LapChange
+from pitwall.race.pits import in_pits
 
 #: The most points of a trace in one report.
 MOST_TRACE: Final = 1500
@@ -146,6 +147,7 @@ def car_report(number: int, track_name: str, chassis: str, car: Car) -> CarRepor
         "chassis": chassis,
         "track": track_name,
         "lap": car.tracker.place.lap,
+        "inPits": in_pits(last, lap),
         "lap_tire_stress": round(sum(stress.values()), 3),
         "perSectorStress": stress,
         "meta": meta,

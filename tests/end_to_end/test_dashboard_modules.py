@@ -101,8 +101,7 @@ class ModuleTests(DashboardCase):
             self.assertEqual(levels, ["critical", "high", "medium", "low", "", "", ""])
             states = self.call(
                 *(page, "carstate", "carState"),
-                *([0.1, 140, "clean", 190], [0.1, 2, "clean", 190], [0.1, 0, "in", 60], [0.1, 120, "in", 130]),
-                [5.1, 140, "clean", 190],
+                *([0.1, 140, False], [0.1, 2, False], [0.1, 0, True], [0.1, 120, None], [5.1, 140, True]),
             )
             self.assertEqual(states, ["running", "stopped", "pit", "running", "silent"])
             dropped = self.call(

@@ -47,6 +47,7 @@ export class Controls {
     const asks = button("Help (?)", () => this.help.showModal());
     this.cars.className = "cars";
     this.alerts.className = "alerts";
+    this.units.className = "units";
     [this.map.textContent, this.insights.textContent, this.full.textContent, asks.textContent] = [
       "Map",
       "Insights",

@@ -72,7 +72,7 @@ export class Ground {
       });
     }
     const longest = [...pits].sort((one, other) => other.length - one.length)[0];
-    if (longest) this.#free("Pit lane", this.fit(longest[Math.floor(longest.length / 2)]), colours.muted);
+    if (longest) this.#free("Pit lane", longest.map(this.fit), colours.muted);
   }
 
   /** @param {At} at @param {string[]} parts of equal length */
@@ -182,12 +182,24 @@ export class Ground {
     const away = this.#outward(place) * (14 * this.unit + (Math.abs(place.across[0]) * width) / 2);
     const beside = (/** @type {number} */ times) =>
       /** @type {const} */ ([place.x + place.across[0] * away * times, place.y + place.across[1] * away * times]);
-    const found = [1, -1, 1.5, -1.5].map(beside).find(([x, y]) => this.#clear(x, y, width));
-    if (found || must) this.#word(text, ...(found ?? beside(1)), colour);
+    const times = [1, -1, 1.6, -1.6, 2.4, -2.4, 3.4].find((each) => this.#clear(...beside(each), width));
+    if (times === undefined && !must) return;
+    // From afar a thin line tells what is meant.
+    if (Math.abs(times ?? 1) > 1.6) {
+      const [dx, dy] = beside(times ?? 1).map((value, axis) => value - [place.x, place.y][axis]);
+      const part = 1 - (10 * this.unit) / Math.hypot(dx, dy);
+      this.canvas.strokeStyle = this.colours.muted;
+      this.canvas.lineWidth = this.unit;
+      this.canvas.beginPath();
+      this.canvas.moveTo(place.x, place.y);
+      this.canvas.lineTo(place.x + part * dx, place.y + part * dy);
+      this.canvas.stroke();
+    }
+    this.#word(text, ...beside(times ?? 1), colour);
   }
 
-  /** A word near a place, where there is room. @param {string} text @param {number[]} place @param {string} colour */
-  #free(text, [x, y], colour) {
+  /** A word near a way, where there is room. @param {string} text @param {number[][]} way @param {string} colour */
+  #free(text, way, colour) {
     const width = this.canvas.measureText(text).width;
     const [aside, off] = [width / 2 + 10 * this.unit, 14 * this.unit];
     const around = [
@@ -195,11 +207,12 @@ export class Ground {
       [0, -off],
       [aside, 0],
       [-aside, 0],
-      [0, 2 * off],
-      [0, -2 * off],
     ];
-    const found = around.find(([dx, dy]) => this.#clear(x + dx, y + dy, width));
-    if (found) this.#word(text, x + found[0], y + found[1], colour);
+    const places = [0.5, 0.3, 0.7, 0.15, 0.85, 0, 1].map((share) => way[Math.round(share * (way.length - 1))]);
+    const found = [1, 1.4, 2]
+      .flatMap((far) => places.flatMap(([x, y]) => around.map(([dx, dy]) => [x + far * dx, y + far * dy])))
+      .find(([x, y]) => this.#clear(x, y, width));
+    if (found) this.#word(text, found[0], found[1], colour);
   }
 
   /** Whether neither a word nor the track is there. @param {number} x @param {number} y @param {number} width */

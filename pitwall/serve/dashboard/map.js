@@ -10,7 +10,7 @@ import { AlongLap, Anywhere } from "./motion.js";
 import { metres, Outline, Strip, Trail } from "./outline.js";
 import { parts } from "./minis.js";
 import * as kept from "./outlines.js";
-import { PitLane } from "./pitlane.js";
+import { OFF_M, PitLane, SLOW_KMH, STANDS_KMH } from "./pitlane.js";
 import { letter } from "./selection.js";
 
 /** From one drawing to the next at least [ms]; with motion unwanted. */
@@ -27,8 +27,6 @@ const MOST_TRACKS = 16;
 const DISTANCE_MS = 3000;
 /** Positions between two messages that are so far apart are not taken for one [deg]. */
 const ALIKE_DEG = 1e-4;
-/** A car that is slower stands [km/h]. */
-const STANDS_KMH = 5;
 /** A car is chosen by a click so near to it [px]. */
 const NEAR_PX = 18;
 
@@ -97,7 +95,7 @@ export class TrackMap {
       remember(this.motions, car.id, motion, MOST_CARS);
       const placed = known(latitude) && known(longitude);
       if (known(distance) && known(length)) {
-        if (placed) this.#learn(car, latitude, longitude, distance / length, now);
+        if (placed) this.#learn(car, latitude, longitude, distance / length);
         motion.along.tell(distance / length, (car.channels.get("speed_kmh") ?? 0) / 3600 / length, now);
         motion.kind = "along";
       } else if (placed && !(now - (car.channelAt.get("lapdist_m") ?? -Infinity) < DISTANCE_MS)) {
@@ -107,18 +105,18 @@ export class TrackMap {
     });
   }
 
-  /** @param {Car} car @param {number} latitude @param {number} longitude @param {number} share @param {number} now */
-  #learn(car, latitude, longitude, share, now) {
+  /** @param {Car} car @param {number} latitude @param {number} longitude @param {number} share */
+  #learn(car, latitude, longitude, share) {
     const outline = this.#outline(car.track);
-    const pits = stateOf(car, now) === "pit";
-    // Where a car stands says nothing of the track, and in the pits nothing right.
     const speed = car.channels.get("speed_kmh") ?? NaN;
-    if (!pits && !(speed < STANDS_KMH)) outline.learn(latitude, longitude, share);
+    // Where a car stands says nothing of the track, and off it and slow, as in the pits, nothing right.
+    if (!(speed < STANDS_KMH || (speed < SLOW_KMH && outline.off(latitude, longitude) > OFF_M)))
+      outline.learn(latitude, longitude, share);
     if (!outline.ready || outline.origin === null) return;
     const lane = this.lanes.get(car.track) ?? new PitLane();
     remember(this.lanes, car.track, lane, MOST_TRACKS);
     const before = lane.places.size;
-    lane.learn(car.id, metres(outline.origin, latitude, longitude), speed, pits, outline);
+    lane.learn(car.id, metres(outline.origin, latitude, longitude), speed, outline);
     this.lanesGrown += lane.places.size - before;
   }
 
@@ -149,7 +147,7 @@ export class TrackMap {
     const chosen = selected.map((id) => race.cars.get(id)).filter((car) => car !== undefined);
     const minis = parts(chosen, race.tracks.get(track));
     const pits = shape.kind === "outline" ? (this.lanes.get(track)?.lines ?? []) : [];
-    const marked = [minis.parts, pits.length, pits.flat().length].join();
+    const marked = [minis.parts, minis.words, pits.length, pits.flat().length].join();
     const old = now - this.groundAt > (shape.kind === "trail" ? LEARN_MS : GROUND_MS);
     const told = race.tracks.has(track);
     if (old || track !== this.track || told !== this.told || shape.kind !== this.kind || marked !== this.marked) {

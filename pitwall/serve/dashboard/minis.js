@@ -39,7 +39,8 @@ export function compared(one, other) {
 export function parts(cars, track) {
   const [one, other] = cars;
   const lap = one?.miniLap;
-  if (!lap || (other && !other.miniLap)) return { parts: [], legend: [], words: "" };
+  if (!one) return { parts: [], legend: [], words: "" };
+  if (!lap || (other && !other.miniLap)) return { parts: [], legend: [], words: "No mini-sectors known yet." };
   const of = (/** @type {string[]} */ found, /** @type {string} */ kind) => found.filter((each) => each === kind).length;
   if (other) {
     const found = compared(lap.times, other.miniLap?.times ?? []);

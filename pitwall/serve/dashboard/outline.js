@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * The outline of a track as cars draw it: the mean position at each part of the lap.
+ * The outline of a track as cars draw it: the median position at each part of the lap.
  *
  * Positions are in metres east and north of the first one, on a sphere, as on the server.
  * Until nearly all of the lap is known the outline is not ready.
@@ -10,11 +10,11 @@ import { known } from "./format.js";
 
 const EARTH_M = 6371000;
 export const PARTS = 240;
-/** Later values count for so much, so that a better position wins in the end. */
-const LEAST_WEIGHT = 0.05;
-/** Where a part was passed so often, a position moves it by no more than one that is so far off [m]. */
-const SURE = 4;
-const LONGEST_PULL_M = 8;
+/**
+ * The median is of so many of the last positions of a part: loggers tell positions that are a second old, and cars
+ * drive on the grass, and neither is to move the track.
+ */
+const LAST = 15;
 /** So much of the lap has to be known, and no hole may be longer than so many parts. */
 const READY = 0.96;
 const LONGEST_HOLE = 4;
@@ -37,6 +37,9 @@ export class Outline {
     this.east = new Float64Array(PARTS).fill(NaN);
     this.north = new Float64Array(PARTS).fill(NaN);
     this.seen = new Uint16Array(PARTS);
+    /** The last positions of each part. */
+    this.lastEast = Array.from({ length: PARTS }, () => /** @type {number[]} */ ([]));
+    this.lastNorth = Array.from({ length: PARTS }, () => /** @type {number[]} */ ([]));
     this.known = 0;
   }
 
@@ -46,19 +49,13 @@ export class Outline {
     const part = Math.floor(share * PARTS) % PARTS;
     const [east, north] = metres(this.origin, latitude, longitude);
     if (!known(east) || !(part >= 0)) return;
-    if (this.seen[part] === 0) {
-      this.known += 1;
-      this.east[part] = east;
-      this.north[part] = north;
-    } else {
-      // A car on the grass or in the pits is not to pull the track there.
-      const off = Math.hypot(east - this.east[part], north - this.north[part]);
-      const trust = this.seen[part] < SURE ? 1 : Math.min(LONGEST_PULL_M / off, 1);
-      const weight = Math.max(1 / (this.seen[part] + 1), LEAST_WEIGHT) * trust;
-      this.east[part] += weight * (east - this.east[part]);
-      this.north[part] += weight * (north - this.north[part]);
-    }
-    if (this.seen[part] < 65535) this.seen[part] += 1;
+    if (this.seen[part] === 0) this.known += 1;
+    const slot = this.seen[part] % LAST;
+    this.lastEast[part][slot] = east;
+    this.lastNorth[part][slot] = north;
+    this.east[part] = median(this.lastEast[part]);
+    this.north[part] = median(this.lastNorth[part]);
+    this.seen[part] = this.seen[part] < 65535 ? this.seen[part] + 1 : LAST;
   }
 
   /** How much of the lap is known, 0 to 1. */
@@ -76,11 +73,17 @@ export class Outline {
     return true;
   }
 
+  /** How far a position is from the outline [m]; 0 as long as that is not ready. @param {number} latitude @param {number} longitude */
+  off(latitude, longitude) {
+    if (!this.ready || this.origin === null) return 0;
+    return this.nearest(metres(this.origin, latitude, longitude)).away;
+  }
+
   /** The part of the lap that is nearest to a place, and how far away that is [m]. @param {number[]} place */
   nearest([east, north]) {
     const found = { part: 0, away: Infinity };
     for (let part = 0; part < PARTS; part += 1) {
-      // Between two means as well: these may be twenty metres apart.
+      // Between two parts as well: these may be twenty metres apart.
       const next = (part + 1) % PARTS;
       const [x, y] = [this.east[next] - this.east[part], this.north[next] - this.north[part]];
       const [dx, dy] = [east - this.east[part], north - this.north[part]];
@@ -109,6 +112,7 @@ export class Outline {
     for (let part = 0; part < PARTS; part += 1) {
       if (east[part] === null || north[part] === null) continue;
       [found.east[part], found.north[part], found.seen[part]] = [east[part], north[part], 1];
+      [found.lastEast[part], found.lastNorth[part]] = [[east[part]], [north[part]]];
       found.known += 1;
     }
     return found;
@@ -116,7 +120,7 @@ export class Outline {
 
   /** Where a share of the lap is, east and north [m]; the outline has to be ready. @param {number} share */
   at(share) {
-    const place = (((share % 1) + 1) % 1) * PARTS - 0.5; // a part's mean is at its middle
+    const place = (((share % 1) + 1) % 1) * PARTS - 0.5; // a part's median is at its middle
     let before = Math.floor(place);
     let after = before + 1;
     while (!this.seen[(before + PARTS) % PARTS]) before -= 1;
@@ -128,6 +132,13 @@ export class Outline {
       this.north[one] + part * (this.north[other] - this.north[one]),
     ];
   }
+}
+
+/** @param {number[]} values */
+function median(values) {
+  const sorted = [...values].sort((one, other) => one - other);
+  const [low, high] = [(sorted.length - 1) >> 1, sorted.length >> 1];
+  return (sorted[low] + sorted[high]) / 2;
 }
 
 /** The lap as a strip with round ends, for a track whose outline nobody knows. */

@@ -1,21 +1,25 @@
 // @ts-check
 /**
- * The pit lane as cars draw it: where those that are in the pits are, off the outline.
+ * The pit lane as cars draw it.
  *
- * That a car is in the pits is known once its lap has ended, so what it drove slowly off
- * the outline before that is kept until then, and forgotten when it goes fast again.
+ * It is beside the track where the line is. So whoever drives slowly over the line, off the
+ * outline for a fifteenth of the lap or more, was in it; a car on the grass goes less far.
  */
 
 import { known } from "./format.js";
 import { PARTS } from "./outline.js";
 
 /** What is nearer to the outline is on the track [m]; what is further away is nowhere. */
-const OFF_M = 7;
+export const OFF_M = 7;
 const FAR_M = 120;
-/** Nobody drives faster in a pit lane [km/h]. */
-const PIT_KMH = 90;
-/** A car whose state is not known yet: so many of its last places are kept. */
-const MOST_KEPT = 600;
+/** Nobody drives faster in a pit lane; what is slower stands [km/h]. */
+export const SLOW_KMH = 90;
+export const STANDS_KMH = 5;
+/** A way off the track is the pit lane if it has so many parts of the lap. */
+const SHORTEST = PARTS / 15;
+const LONGEST = PARTS / 3;
+/** So many places of one way are kept. */
+const MOST_KEPT = 2000;
 /** A hole of so many parts is no end. */
 const LONGEST_HOLE = 6;
 /** Later places count for so much. */
@@ -25,31 +29,31 @@ export class PitLane {
   constructor() {
     /** East and north [m], and how often a car was there, by the part of the lap. @type {Map<number, number[]>} */
     this.places = new Map();
-    /** What cars drove of which it is not known yet whether it was in the pits. @type {Map<string, number[][]>} */
+    /** The way off the track that each car is on: part, east, north [m]. @type {Map<string, number[][]>} */
     this.open = new Map();
   }
 
   /**
    * A car was there.
-   * @param {string} id @param {number[]} place [m] @param {number} speedKmh @param {boolean} pits whether it is in the pits
+   * @param {string} id @param {number[]} place [m] @param {number} speedKmh
    * @param {import("./outline.js").Outline} outline that is ready
    */
-  learn(id, place, speedKmh, pits, outline) {
-    if (!(speedKmh < PIT_KMH)) {
-      this.open.delete(id);
-      return;
-    }
+  learn(id, place, speedKmh, outline) {
     const near = outline.nearest(place);
-    if (!(near.away > OFF_M && near.away < FAR_M)) return;
-    const kept = this.open.get(id) ?? [];
-    kept.push([near.part, ...place]);
-    if (!pits) {
-      if (kept.length > MOST_KEPT) kept.shift();
-      this.open.set(id, kept);
+    if (speedKmh < SLOW_KMH && near.away > OFF_M && near.away < FAR_M) {
+      const way = this.open.get(id) ?? [];
+      this.open.set(id, way);
+      if (speedKmh > STANDS_KMH && way.length < MOST_KEPT) way.push([near.part, ...place]);
       return;
     }
+    const way = this.open.get(id);
+    if (way === undefined) return;
     this.open.delete(id);
-    for (const [part, east, north] of kept) this.#add(part, east, north);
+    const [first, last] = [way[0]?.[0] ?? 0, way[way.length - 1]?.[0] ?? 0];
+    const parts = last - first + PARTS;
+    if (last < first && parts >= SHORTEST && parts <= LONGEST) {
+      for (const [part, east, north] of way) this.#add(part, east, north);
+    }
   }
 
   /** @param {number} part @param {number} east @param {number} north */
@@ -81,7 +85,8 @@ export class PitLane {
 
   /** All of it as plain values. */
   keep() {
-    return [...this.places].map(([part, [east, north]]) => [part, Math.round(east * 10) / 10, Math.round(north * 10) / 10]);
+    const round = (/** @type {number} */ metres) => Math.round(metres * 10) / 10;
+    return [...this.places].map(([part, [east, north]]) => [part, round(east), round(north)]);
   }
 
   /** Take what was kept, where it makes sense. @param {any} kept */

@@ -39,8 +39,6 @@ export class Car {
     this.bestMinis = [];
     /** The newest lap whose mini-sectors are known. @type {{lap: number, kind: string, times: (number | null)[]} | null} */
     this.miniLap = null;
-    /** The greatest speed since it crossed the line [km/h]. */
-    this.topKmh = 0;
   }
 
   /** The last lap that ended, its number, time and kind. @returns {any} */
@@ -92,9 +90,6 @@ export class Race {
         if (!(name in point)) this.#value(car, name, greatest, at);
       }
       for (const [name, value] of Object.entries(point)) this.#value(car, name, value, at);
-      if (known(point.speed_kmh)) {
-        car.topKmh = Math.max(car.topKmh, message.ranges?.[index]?.speed_kmh?.[1] ?? 0, point.speed_kmh);
-      }
     });
   }
 
@@ -108,10 +103,7 @@ export class Race {
   update(message) {
     for (const result of message.data) {
       const car = this.car(result);
-      if (result.lastLap?.lap !== car.lastLap?.lap) {
-        this.lapsWanted = true;
-        car.topKmh = 0;
-      }
+      if (result.lastLap?.lap !== car.lastLap?.lap) this.lapsWanted = true;
       // The length and the sectors of a track come with its laps.
       if (!this.tracks.has(result.track)) this.lapsWanted = true;
       car.result = result;

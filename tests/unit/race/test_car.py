@@ -30,6 +30,7 @@ from tests.unit.race.recordings import (
     covered_m,
     hand_made,
     in_parts,
+    in_ticks,
     recording,
 )
 
@@ -166,6 +167,33 @@ class PitTests(SynchronousTestCase):
         ):
             made = recording(420 if settings["track"] is SHORTWAY else 900, cars=3, stint_laps=3, **settings)
             self.assertGreaterEqual(self.check_stops(made), 3)
+
+    def test_in_pits(self) -> None:
+        """A car is in the pits from behind the line until it has left them, as the truth says, and at no other time."""
+        for settings in ({"rate_hz": 10}, {"real_rates": True, "seed": 7}):
+            made = recording(900, track="barber", laps=7, cars=3, stint_laps=3, **settings)
+            truth, stops = made.race.truth, 0
+            for chassis in truth.chassis:
+                car, told = Car(made.race.track), []
+                for part in in_ticks(made.of(chassis), 0.5):
+                    car.take(part)
+                    car.tick()
+                    told.append(
+                        (car.heard_s - made.race.config.start, car_report(0, "barber", chassis, car).result["inPits"])
+                    )
+                for at_s, inside in told:
+                    lap = truth.lap_at(chassis, at_s)
+                    if lap < 1:
+                        self.assertFalse(inside)
+                        continue
+                    this = truth.lap(chassis, lap)
+                    way_m = float(truth.distance_m(chassis, np.array([at_s]))[0]) % made.race.truth.circuit.length_m
+                    if this.kind != "out" or way_m > 500:
+                        self.assertFalse(inside, (chassis, lap, this.kind, way_m))
+                    elif at_s - this.start_s > 3.5 and way_m < 240:
+                        self.assertTrue(inside, (chassis, lap, way_m))
+                        stops += 1
+            self.assertGreater(stops, 20)
 
 
 class MemoryTests(SynchronousTestCase):

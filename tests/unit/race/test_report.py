@@ -112,6 +112,7 @@ class ResultTests(SynchronousTestCase):
                 "chassis": "GR86-001",
                 "track": "short",
                 "lap": None,
+                "inPits": False,
                 "lap_tire_stress": 0.0,
                 "perSectorStress": {"0": 0.0},
                 "predicted_loss_per_lap_seconds": 0.0,
