@@ -59,6 +59,30 @@ async () => {
     return [kept, gone, recorder.of(idOf(of("one")))];
 }
 """
+#: Feeds one recorder with messages as they come, and another one with a hole that is filled later.
+FILL = """
+async (points) => {
+    const { Recorder } = await import("/dashboard/recorder.js");
+    const { idOf } = await import("/dashboard/race.js");
+    const about = { track: "barber", chassis: "one" };
+    const race = { tracks: new Map([["barber", { length_m: 1000 }]]), cars: new Map() };
+    race.cars.set(idOf(about), { laps: new Map() });
+    const whole = new Recorder();
+    const holed = new Recorder();
+    const sent = points.map(([point]) => ({ ...about, ...point }));
+    sent.forEach((point, index) => {
+        if (index === 20) holed.pause();
+        whole.telemetry({ data: [point] }, race);
+        if (index < 25 || index > 60) holed.telemetry({ data: [point] }, race);
+        if (index === 65) holed.resume(sent.slice(5, 64), race);
+    });
+    const told = (recorder) => {
+        const { ended, current } = recorder.of(idOf(about));
+        return [...ended, current].map((trace) => [trace.entire, [...trace.times], [...trace.distances]]);
+    };
+    return [told(whole), told(holed)];
+}
+"""
 TRACK_M = 1000.0
 
 
@@ -116,7 +140,7 @@ class RecordingTests(ModuleCase):
             first, second, third = *found["ended"], found["current"]
             self.assertEqual([lap["entire"] for lap in (first, second, third)], [False, True, False])
             self.assertEqual([lap["began"] for lap in (first, second, third)], [False, True, True])
-            self.assertAlmostEqual(second["seconds"], 25.0, delta=0.001 if length else 0.5)
+            self.assertApproximates(second["seconds"], 25.0, 0.001 if length else 0.5)
             self.assertEqual((second["sent"], third["sent"]), (1, 2))
             self.assertEqual((second["count"], second["times"][0]), (50, 0) if length else (50, second["times"][0]))
             self.assertEqual(second["distances"][7], 140)
@@ -145,7 +169,7 @@ class RecordingTests(ModuleCase):
             ({**one, "timestamp": one["meta_time"].replace("T18", "T03"), "meta_time": late["meta_time"]}, None)
             for (one, _), (late, _) in zip(drive(2), [point(7.0, None)] * 8 + drive(2), strict=False)
         ]
-        self.assertAlmostEqual(self.record(own)["ended"][1]["seconds"], 25.0, delta=0.001)
+        self.assertApproximates(self.record(own)["ended"][1]["seconds"], 25.0, 0.001)
 
     def test_missing(self) -> None:
         """Loggers send lap distance at some instants only: between them it lies in proportion to the time."""
@@ -163,7 +187,7 @@ class RecordingTests(ModuleCase):
         self.assertIn(77.0, lap["speeds"])
         without = self.record([point(0.5 * step, None, 1 + step // 40, speed_kmh=90.0) for step in range(100)])
         self.assertEqual([lap["entire"] for lap in without["ended"]], [False, True])
-        self.assertAlmostEqual(without["ended"][1]["seconds"], 20.0, delta=0.001)
+        self.assertApproximates(without["ended"][1]["seconds"], 20.0, 0.001)
 
     def test_best(self) -> None:
         """Which lap is the best the server tells; it stays as long as others do not, and another stands in for it."""
@@ -183,6 +207,12 @@ class RecordingTests(ModuleCase):
     def test_bounded(self) -> None:
         """Of each car a few laps are kept; cars that are gone are forgotten, and all of them after a restart."""
         self.assertEqual(self.page.evaluate(MANY), [[4, 4, 4], None, None])
+
+    def test_filled(self) -> None:
+        """What could not be sent while the page stood still is taken from elsewhere, before what came after it."""
+        whole, filled = self.page.evaluate(FILL, drive(2))
+        self.assertEqual(filled, whole)
+        self.assertEqual(len(whole), 3)
 
 
 class CurveTests(ModuleCase):

@@ -20,8 +20,10 @@ const REDRAW_MS = 1000;
 const SHARE = 0.07;
 /** The g-g diagram is drawn with every third of these. */
 const GG_EVERY = 3;
-/** While a wheel turns or a finger drags, and so long after, nothing else is drawn [ms]. */
+/** So long after a wheel was turned or something dragged, nothing that comes is drawn [ms]. */
 const HAND_MS = 700;
+/** A hand that is longer on the plot was not seen to leave it [ms]. */
+const LONGEST_DRAG_MS = 15000;
 /** A library that did not come is asked for again after [ms]. */
 const AGAIN_MS = 10000;
 /** Then the page scrolls as a whole, and a wheel is for that. */
@@ -33,9 +35,13 @@ const XS = { distance: "Lap distance", time: "Time" };
 const DRAGS = { zoom: "Zoom", pan: "Pan" };
 
 export class Traces {
-  /** @param {Recorder} recorder */
-  constructor(recorder) {
+  /**
+   * @param {Recorder} recorder
+   * @param {(work: () => Promise<any>) => Promise<any>} meanwhile does what stops the page for a while
+   */
+  constructor(recorder, meanwhile) {
     this.recorder = recorder;
+    this.meanwhile = meanwhile;
     this.choice = load();
     /** What drag does; on a screen that is touched it scrolls the page until something else is chosen. @type {string | false} */
     this.drag = matchMedia("(pointer: coarse)").matches ? false : "zoom";
@@ -94,14 +100,14 @@ export class Traces {
     const about = make("div", { class: "about-lines" }, this.key, this.summary);
     this.element = make("div", { class: "traces" }, this.tools, about, this.message, this.content);
     new ResizeObserver(() => void (this.#drawnAs = "")).observe(this.room);
-    this.plot.addEventListener("pointerdown", () => void (this.#held = true));
-    for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => this.#hand());
-    this.plot.addEventListener("wheel", () => this.#hand(), { passive: true });
+    this.plot.addEventListener("pointerdown", () => this.#hand(true));
+    for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => this.#held && this.#hand(false));
   }
 
-  #hand() {
-    if (this.#held) this.#handAt = performance.now();
-    this.#held = false;
+  /** A hand is on the plot, or has left it. @param {boolean} held */
+  #hand(held) {
+    this.#held = held;
+    this.#handAt = performance.now();
   }
 
   /** @param {Partial<Choice>} choice */
@@ -155,10 +161,12 @@ export class Traces {
   show(cars, track, units, now) {
     [this.cars, this.track, this.units] = [cars, track, units];
     if (this.plotly === null) return this.#load(now);
+    // What is drawn under a hand that drags is lost to it.
+    if (this.#held && now - this.#handAt < LONGEST_DRAG_MS) return;
     const as = this.#as();
     if (as === this.#drawnAs) {
       const wait = Math.max(REDRAW_MS, this.#costMs / SHARE);
-      if (this.#held || now - this.#handAt < HAND_MS || now - this.#drawnAt < wait) return;
+      if (now - this.#handAt < HAND_MS || now - this.#drawnAt < wait) return;
       if (this.#come() === this.#drawnCome) return;
     }
     this.#draw(now, as);
@@ -182,7 +190,7 @@ export class Traces {
     if (now - this.#triedAt < AGAIN_MS) return;
     this.#triedAt = Infinity;
     this.#say("Loading the plotting library…");
-    library().then(
+    this.meanwhile(library).then(
       (plotly) => void (this.plotly = plotly),
       (error) => {
         this.#triedAt = performance.now();
