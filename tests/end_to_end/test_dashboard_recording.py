@@ -232,6 +232,8 @@ class CurveTests(ModuleCase):
         self.assertTrue(all(value != value for value in found[5:]))
         hole = self.call("curves", "at", [xs, ys, 30, 15], [xs, ys, 40, 15], [[], [], 1])
         self.assertEqual([value == value for value in hole], [False, True, False])
+        broken = self.call("curves", "at", *([[0, 1, 1, 5, 6], [3, 4, None, 8, 9], x] for x in (0.5, 3, 5.5)))
+        self.assertEqual([value if value == value else None for value in broken], [3.5, None, 8.5])
         (line,) = self.call("curves", "line", [[0, 1, 2, 3, 9], [5, nan, 7, 8, 9], [0, 1, 1.4, 2, 8]])
         self.assertEqual(line, {"x": [0, 2, 3, 3, 9], "y": [5, 7, 8, None, 9]})
         (forwards,) = self.call("trace", "forwards", [[0, 2, 2, 1, nan, 5], [0, 1, 2, 3, 4, 5]])
@@ -275,3 +277,13 @@ class CurveTests(ModuleCase):
             [[10, 10], [0, 1000]],
         )
         self.assertEqual(found, [[100, 300], [0, 100], [700, 1000], [0, 1000], [9, 11]])
+
+    def test_choices(self) -> None:
+        """What was chosen is as it was when the page is opened anew; nonsense is not taken for a choice."""
+        usual = {"lap": "this", "against": "other", "x": "distance"}
+        kept, *odd = self.call(
+            *("tracetools", "load"),
+            *(['{"lap":"last","against":"best","x":"time"}'], ["{"], ["7"], ["null"], ['{"lap":"toString","x":3}']),
+        )
+        self.assertEqual(kept, {"lap": "last", "against": "best", "x": "time"})
+        self.assertEqual(odd, [usual] * 4)

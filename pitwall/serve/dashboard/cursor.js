@@ -89,7 +89,8 @@ export class Cursor {
       (element, { panel, top }) => {
         element.style.top = `${top}px`;
         setText(element.children[0], panel.unit ? `${panel.title} (${panel.unit})` : panel.title);
-        fillList(element.children[1], figures(panel, comparison, seen, there ? this.x : null), () => make("span"), fillFigure);
+        const shown = figures(panel, comparison, seen, there ? this.x : null);
+        fillList(element.children[1], shown, () => make("span"), fillFigure);
       },
     );
   }
@@ -112,8 +113,9 @@ export function figures({ key }, { drawn, deltas }, seen, x) {
   if (key === DELTA) {
     return deltas.map(({ letter, line, against }) => {
       const own = drawn.find((one) => one.letter === letter && !one.reference);
-      const where = x === null || seen.x === "distance" || own === undefined ? x : at(own.trace.times, own.trace.distances, x);
-      const value = where === null ? line.y.at(-1) : at(/** @type {number[]} */ (line.x), /** @type {number[]} */ (line.y), where);
+      const inTime = x !== null && seen.x === "time" && own !== undefined;
+      const where = inTime ? at(own.trace.times, own.trace.distances, x) : x;
+      const value = where === null ? line.y.at(-1) : at(/** @type {number[]} */ (line.x), line.y, where);
       const more = known(value) ? ` ${value > 0 ? "slower" : "faster"} than ${against}` : "";
       return { letter, reference: false, text: `${letter} ${signed(value, 3)}${more}` };
     });
@@ -129,7 +131,8 @@ export function figures({ key }, { drawn, deltas }, seen, x) {
 
 /**
  * A channel at x, or its newest value; NaN where it was not seen.
- * @param {import("./trace.js").Trace} trace @param {Float32Array} values @param {string} axis @param {number | null} x @param {boolean} steps
+ * @param {import("./trace.js").Trace} trace @param {Float32Array} values @param {string} axis
+ * @param {number | null} x @param {boolean} steps
  */
 export function valueAt(trace, values, axis, x, steps = false) {
   const sent = [...values.keys()].filter((index) => !Number.isNaN(values[index]));

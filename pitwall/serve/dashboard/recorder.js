@@ -245,12 +245,14 @@ export function entryOf(trace, car) {
 export function bestOf(recording, car) {
   const told = [...(car?.laps.values() ?? [])].find((lap) => lap.best) ?? null;
   /** @type {{trace: Trace, entry: any}[]} */
-  const full = (recording?.ended ?? []).filter((trace) => trace.entire).map((trace) => ({ trace, entry: entryOf(trace, car) }));
+  const entire = (recording?.ended ?? []).filter((trace) => trace.entire);
+  const full = entire.map((trace) => ({ trace, entry: entryOf(trace, car) }));
   const same = full.find(({ entry }) => entry !== null && entry === told);
   if (same !== undefined) return { ...same, told };
   const clean = full.filter(({ entry }) => entry?.kind === "clean");
   const among = clean.length ? clean : full;
   const seconds = (/** @type {any} */ one) => one.entry?.lap_time_s ?? one.trace.seconds;
-  const best = among.reduce((/** @type {any} */ one, other) => (one && seconds(one) <= seconds(other) ? one : other), null);
+  const faster = (/** @type {any} */ one, /** @type {any} */ other) => (one && seconds(one) <= seconds(other) ? one : other);
+  const best = among.reduce(faster, null);
   return { trace: best?.trace ?? null, entry: best?.entry ?? null, told };
 }
