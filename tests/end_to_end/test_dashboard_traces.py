@@ -73,7 +73,7 @@ class DemoTests(DashboardCase):
             drag(viewer, 0.06, 0.14)
             wait_for("a part", lambda: viewer.page.evaluate(RANGE)[0] > 0)
             point_at(viewer, 0.5)
-            both = r"A this ([\d.]+)\s+B this ([\d.]+)"
+            both = r"A ([\d.]+)\s+B ([\d.]+)"
             wait_for("both cars there", lambda: re.search(both, values(viewer, "Speed (km/h)")), 20)
             metres = float(re.sub(r"\D", "", viewer.text("#detail .where")))
             shown = re.findall(both, values(viewer, "Speed (km/h)"))[0]

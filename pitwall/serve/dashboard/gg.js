@@ -3,7 +3,7 @@
 
 import { make, setText } from "./dom.js";
 import { plain } from "./format.js";
-import { along, look } from "./panels.js";
+import { along, look, USUAL_EM } from "./panels.js";
 
 /** @typedef {import("./compare.js").Drawn} Drawn */
 /** @typedef {import("./panels.js").Seen} Seen */
@@ -64,7 +64,7 @@ function greatest(dots) {
 }
 
 /** @param {Drawn[]} drawn @param {number[][][]} dots @param {Seen} seen @returns {any[]} */
-function figure(drawn, dots, { colours }) {
+function figure(drawn, dots, { colours, em }) {
   const found = drawn.map((one, index) => {
     const step = Math.max(Math.ceil(dots[index].length / MOST_DOTS), 1);
     const kept = dots[index].filter((_, at) => at % step === 0);
@@ -78,7 +78,7 @@ function figure(drawn, dots, { colours }) {
       opacity: one.reference ? 0.7 : 0.85,
       marker: {
         color,
-        size: one.reference ? 4.5 : 4,
+        size: ((one.reference ? 4.5 : 4) * em) / USUAL_EM,
         symbol: `${SYMBOLS[one.letter]}${one.reference ? "-open" : ""}`,
         line: { width: 1, color },
       },

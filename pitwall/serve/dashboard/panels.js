@@ -18,6 +18,8 @@ export const DELTA = "delta";
 /** Sent for the same thing: the pedal is wanted, and where there is none the blade. */
 const INSTEAD = new Map([["ath", "aps"]]);
 const LEAST_PANEL_EM = 3.4;
+/** Letters of a usual screen [px]. */
+export const USUAL_EM = 14;
 /** @type {Record<string, string>} */
 const XS = { distance: "Lap distance (m)", time: "Time since the line (s)" };
 
@@ -51,10 +53,13 @@ export function places(count, height, em) {
   });
 }
 
-/** What a line looks like: by colour, by dash and by width. @param {Drawn} one @param {Colours} colours */
-export function look({ letter, reference }, colours) {
+/**
+ * What a line looks like: by colour, by dash and by width.
+ * @param {Drawn} one @param {Colours} colours @param {number} [em]
+ */
+export function look({ letter, reference }, colours, em = USUAL_EM) {
   const dash = letter === "A" ? (reference ? "dot" : "solid") : reference ? "dashdot" : "dash";
-  return { color: letter === "A" ? colours.accent : colours.compare, dash, width: reference ? 1.3 : 1.9 };
+  return { color: letter === "A" ? colours.accent : colours.compare, dash, width: ((reference ? 1.3 : 1.9) * em) / USUAL_EM };
 }
 
 /** Where samples of a lap lie. @param {import("./trace.js").Trace} trace @param {string} x @returns {Float32Array} */
@@ -79,7 +84,7 @@ export function lines(panels, { drawn, deltas }, seen) {
       xaxis: "x",
       yaxis: `y${index ? index + 1 : ""}`,
       opacity: one.reference ? 0.75 : 1,
-      line: { ...look(one, seen.colours), shape: channels.steps(key) ? "hv" : "linear" },
+      line: { ...look(one, seen.colours, seen.em), shape: channels.steps(key) ? "hv" : "linear" },
     });
     if (key === DELTA) {
       return deltas.flatMap(({ letter, line: whole }) => {
