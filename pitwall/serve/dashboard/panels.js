@@ -126,7 +126,7 @@ export function layout(panels, seen, ends, drag) {
     gridcolor: colours.line,
     linecolor: colours.line,
     zerolinecolor: colours.track,
-    tickfont: { size: 0.78 * em },
+    tickfont: { size: 0.72 * em },
     ticks: "",
     automargin: false,
   };
@@ -170,7 +170,7 @@ export function layout(panels, seen, ends, drag) {
       ...axis,
       domain: [Math.max(1 - (to - t) / inner, 0), 1 - (from - t) / inner],
       fixedrange: true,
-      nticks: Math.max(Math.floor((to - from) / (1.25 * em)), 2),
+      nticks: Math.max(Math.floor((to - from) / (1.1 * em)), 3),
       anchor: "x",
       ...(panels[index].key === "gear" ? { tick0: 0, dtick: 2, tickformat: "d" } : {}),
       ...(panels[index].key === DELTA ? { tickformat: "+.3~f", zerolinecolor: colours.muted } : {}),
