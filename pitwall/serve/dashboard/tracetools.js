@@ -11,8 +11,8 @@ const AGAINST = { best: "Best lap", last: "Last lap", other: "Car B" };
 const XS = { distance: "Lap distance", time: "Time" };
 const DRAGS = { zoom: "Zoom", pan: "Pan" };
 
-/** What is done when something is chosen. */
 /**
+ * What is done when something is chosen.
  * @typedef {{choose: (choice: Partial<Choice>) => void, drag: (what: string) => void,
  *   zoom: (factor: number, way: number) => void, whole: () => void}} Actions
  */
