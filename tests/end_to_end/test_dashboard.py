@@ -91,6 +91,19 @@ class Viewer:
         """Wait until a text stands there."""
         wait_for(f"{text!r} in {selector}", lambda: text in self.text(selector), within_s)
 
+    def busy_share(self, for_s: float) -> float:
+        """How much of a time, from now on, the browser's main thread works."""
+        session = self.page.context.new_cdp_session(self.page)
+        session.send("Performance.enable")
+
+        def busy_s() -> float:
+            metrics = session.send("Performance.getMetrics")["metrics"]
+            return float(next(each["value"] for each in metrics if each["name"] == "TaskDuration"))
+
+        before_s, began = busy_s(), time.monotonic()
+        time.sleep(for_s)
+        return (busy_s() - before_s) / (time.monotonic() - began)
+
     def overflow_px(self) -> int:
         """How much wider the page is than the window."""
         return int(self.page.evaluate("() => document.documentElement.scrollWidth - innerWidth"))
@@ -112,7 +125,7 @@ class DashboardCase(SynchronousTestCase):
         cold: str = "",
         **options: Any,
     ) -> Iterator[Viewer]:
-        """The dashboard of a server, or another page of it, in a window; ``cold`` is a script that runs before its own."""
+        """The dashboard of a server, or another page of it; ``cold`` is a script that runs before its own."""
         from playwright.sync_api import sync_playwright
 
         with sync_playwright() as playwright:
@@ -160,17 +173,7 @@ class RaceTests(DashboardCase):
             viewer.wait_rows()
             for row in (2, 4):
                 viewer.page.locator(f"{ROWS}:nth-child({row})").click()
-            session = viewer.page.context.new_cdp_session(viewer.page)
-            session.send("Performance.enable")
-
-            def busy_s() -> float:
-                metrics = session.send("Performance.getMetrics")["metrics"]
-                return float(next(each["value"] for each in metrics if each["name"] == "TaskDuration"))
-
-            before_s, began = busy_s(), time.monotonic()
-            time.sleep(8)
-            share = (busy_s() - before_s) / (time.monotonic() - began)
-            self.assertLess(share, BUSY_SHARE)
+            self.assertLess(viewer.busy_share(8), BUSY_SHARE)
 
     def test_keyboard(self) -> None:
         """Arrow keys go from car to car, Enter selects one and compares another, Esc lets go, ? explains."""

@@ -59,6 +59,30 @@ async () => {
     return [kept, gone, recorder.of(idOf(of("one")))];
 }
 """
+#: Feeds one recorder with messages as they come, and another one with a hole that is filled later.
+FILL = """
+async (points) => {
+    const { Recorder } = await import("/dashboard/recorder.js");
+    const { idOf } = await import("/dashboard/race.js");
+    const about = { track: "barber", chassis: "one" };
+    const race = { tracks: new Map([["barber", { length_m: 1000 }]]), cars: new Map() };
+    race.cars.set(idOf(about), { laps: new Map() });
+    const whole = new Recorder();
+    const holed = new Recorder();
+    const sent = points.map(([point]) => ({ ...about, ...point }));
+    sent.forEach((point, index) => {
+        if (index === 20) holed.pause();
+        whole.telemetry({ data: [point] }, race);
+        if (index < 25 || index > 60) holed.telemetry({ data: [point] }, race);
+        if (index === 65) holed.resume(sent.slice(5, 64), race);
+    });
+    const told = (recorder) => {
+        const { ended, current } = recorder.of(idOf(about));
+        return [...ended, current].map((trace) => [trace.entire, [...trace.times], [...trace.distances]]);
+    };
+    return [told(whole), told(holed)];
+}
+"""
 TRACK_M = 1000.0
 
 
@@ -113,14 +137,13 @@ class RecordingTests(ModuleCase):
         """Laps are cut where the line is crossed, which is between two samples; the first was not seen in full."""
         for length in (TRACK_M, None):
             found = self.record(drive(2), length=length)
-            kept: list[Any] = [*found["ended"], found["current"]]
-            first, second, third = kept
+            first, second = found["ended"]
+            third = found["current"]
             self.assertEqual([lap["entire"] for lap in (first, second, third)], [False, True, False])
             self.assertEqual([lap["began"] for lap in (first, second, third)], [False, True, True])
-            self.assertAlmostEqual(second["seconds"], 25.0, delta=0.001 if length else 0.5)
+            self.assertApproximates(second["seconds"], 25.0, 0.001 if length else 0.5)
             self.assertEqual((second["sent"], third["sent"]), (1, 2))
-            self.assertEqual((second["count"], second["times"][0]), (50, 0) if length else (50, second["times"][0]))
-            self.assertEqual(second["distances"][7], 140)
+            self.assertEqual((second["count"], second["distances"][7]), (50, 140))
 
     def test_disorder(self) -> None:
         """Points that come twice or too late change nothing; a lap with a hole is not one in full."""
@@ -146,7 +169,7 @@ class RecordingTests(ModuleCase):
             ({**one, "timestamp": one["meta_time"].replace("T18", "T03"), "meta_time": late["meta_time"]}, None)
             for (one, _), (late, _) in zip(drive(2), [point(7.0, None)] * 8 + drive(2), strict=False)
         ]
-        self.assertAlmostEqual(self.record(own)["ended"][1]["seconds"], 25.0, delta=0.001)
+        self.assertApproximates(self.record(own)["ended"][1]["seconds"], 25.0, 0.001)
 
     def test_missing(self) -> None:
         """Loggers send lap distance at some instants only: between them it lies in proportion to the time."""
@@ -164,7 +187,7 @@ class RecordingTests(ModuleCase):
         self.assertIn(77.0, lap["speeds"])
         without = self.record([point(0.5 * step, None, 1 + step // 40, speed_kmh=90.0) for step in range(100)])
         self.assertEqual([lap["entire"] for lap in without["ended"]], [False, True])
-        self.assertAlmostEqual(without["ended"][1]["seconds"], 20.0, delta=0.001)
+        self.assertApproximates(without["ended"][1]["seconds"], 20.0, 0.001)
 
     def test_best(self) -> None:
         """Which lap is the best the server tells; it stays as long as others do not, and another stands in for it."""
@@ -185,6 +208,12 @@ class RecordingTests(ModuleCase):
         """Of each car a few laps are kept; cars that are gone are forgotten, and all of them after a restart."""
         self.assertEqual(self.page.evaluate(MANY), [[4, 4, 4], None, None])
 
+    def test_filled(self) -> None:
+        """What could not be sent while the page stood still is taken from elsewhere, before what came after it."""
+        whole, filled = self.page.evaluate(FILL, drive(2))
+        self.assertEqual(filled, whole)
+        self.assertEqual(len(whole), 3)
+
 
 class CurveTests(ModuleCase):
     """Functions that are given values and give values."""
@@ -203,6 +232,8 @@ class CurveTests(ModuleCase):
         self.assertTrue(all(value != value for value in found[5:]))
         hole = self.call("curves", "at", [xs, ys, 30, 15], [xs, ys, 40, 15], [[], [], 1])
         self.assertEqual([value == value for value in hole], [False, True, False])
+        broken = self.call("curves", "at", *([[0, 1, 1, 5, 6], [3, 4, None, 8, 9], x] for x in (0.5, 3, 5.5)))
+        self.assertEqual([value if value == value else None for value in broken], [3.5, None, 8.5])
         (line,) = self.call("curves", "line", [[0, 1, 2, 3, 9], [5, nan, 7, 8, 9], [0, 1, 1.4, 2, 8]])
         self.assertEqual(line, {"x": [0, 2, 3, 3, 9], "y": [5, 7, 8, None, 9]})
         (forwards,) = self.call("trace", "forwards", [[0, 2, 2, 1, nan, 5], [0, 1, 2, 3, 4, 5]])
@@ -246,3 +277,13 @@ class CurveTests(ModuleCase):
             [[10, 10], [0, 1000]],
         )
         self.assertEqual(found, [[100, 300], [0, 100], [700, 1000], [0, 1000], [9, 11]])
+
+    def test_choices(self) -> None:
+        """What was chosen is as it was when the page is opened anew; nonsense is not taken for a choice."""
+        usual = {"lap": "this", "against": "other", "x": "distance"}
+        kept, *odd = self.call(
+            *("tracetools", "load"),
+            *(['{"lap":"last","against":"best","x":"time"}'], ["{"], ["7"], ["null"], ['{"lap":"toString","x":3}']),
+        )
+        self.assertEqual(kept, {"lap": "last", "against": "best", "x": "time"})
+        self.assertEqual(odd, [usual] * 4)

@@ -57,10 +57,13 @@ function pick(car, recording, which, letter, notes) {
   if (which === "best") return pickBest(car, recording, letter, notes);
   const trace = (which === "last" ? recording?.ended.at(-1) : recording?.current) ?? null;
   if (trace === null) {
-    notes.push(which === "last" ? `No lap of ${letter} has ended yet on this page.` : `Nothing has come of ${letter} yet.`);
+    const none = which === "last" ? `No lap of ${letter} has ended yet on this page.` : `Nothing has come of ${letter} yet.`;
+    notes.push(none);
     return null;
   }
-  if (!trace.began) notes.push(`${LAPS[/** @type {"this"} */ (which)]} of ${letter} was not seen from the line on, so it has no delta.`);
+  if (!trace.began) {
+    notes.push(`${which === "last" ? LAPS.last : LAPS.this} of ${letter} was not seen from the line on, so it has no delta.`);
+  }
   const entry = which === "last" ? entryOf(trace, car) : null;
   const before = which === "this" ? entryOf(recording?.ended.at(-1) ?? null, car) : null;
   const number = entry?.lap ?? (before === null ? (car.result?.lap ?? trace.sent) : before.lap + 1);

@@ -20,6 +20,9 @@ export class Cursor {
   x = null;
   /** @type {{panels: Panel[], comparison: Comparison, seen: Seen} | null} */
   #drawn = null;
+  /** The samples of each line that is drawn. @type {Map<string, Sent>} */
+  #sent = new Map();
+  #asked = false;
 
   /** @param {HTMLElement} plot */
   constructor(plot) {
@@ -38,13 +41,16 @@ export class Cursor {
   /** What is drawn has changed. @param {Panel[]} panels @param {Comparison} comparison @param {Seen} seen */
   show(panels, comparison, seen) {
     this.#drawn = { panels, comparison, seen };
+    this.#sent.clear();
     this.#draw();
   }
 
   /** @param {number | null} x */
   #go(x) {
     this.x = x;
-    this.#draw();
+    // A mouse tells more often than a screen shows.
+    if (!this.#asked) requestAnimationFrame(() => this.#draw());
+    this.#asked = true;
   }
 
   /** @param {PointerEvent} event */
@@ -67,6 +73,7 @@ export class Cursor {
   }
 
   #draw() {
+    this.#asked = false;
     if (this.#drawn === null) return;
     const { panels, comparison, seen } = this.#drawn;
     const { l, r, t, b } = margins(seen.em);
@@ -89,7 +96,8 @@ export class Cursor {
       (element, { panel, top }) => {
         element.style.top = `${top}px`;
         setText(element.children[0], panel.unit ? `${panel.title} (${panel.unit})` : panel.title);
-        fillList(element.children[1], figures(panel, comparison, seen, there ? this.x : null), () => make("span"), fillFigure);
+        const shown = figures(panel, comparison, seen, there ? this.x : null, this.#sent);
+        fillList(element.children[1], shown, () => make("span"), fillFigure);
       },
     );
   }
@@ -107,40 +115,49 @@ const whereText = (x, axis) => (axis === "time" ? `${plain(x, 2)} s` : `${plain(
 /**
  * The figures of a panel at x; without one, those of the newest sample.
  * @param {Panel} panel @param {Comparison} comparison @param {Seen} seen @param {number | null} x
+ * @param {Map<string, Sent>} kept from one x to the next
  */
-export function figures({ key }, { drawn, deltas }, seen, x) {
+export function figures({ key }, { drawn, deltas }, seen, x, kept) {
   if (key === DELTA) {
     return deltas.map(({ letter, line, against }) => {
       const own = drawn.find((one) => one.letter === letter && !one.reference);
-      const where = x === null || seen.x === "distance" || own === undefined ? x : at(own.trace.times, own.trace.distances, x);
-      const value = where === null ? line.y.at(-1) : at(/** @type {number[]} */ (line.x), /** @type {number[]} */ (line.y), where);
+      const inTime = x !== null && seen.x === "time" && own !== undefined;
+      const where = inTime ? at(own.trace.times, own.trace.distances, x) : x;
+      const value = where === null ? line.y.at(-1) : at(/** @type {number[]} */ (line.x), line.y, where);
       const more = known(value) ? ` ${value > 0 ? "slower" : "faster"} than ${against}` : "";
       return { letter, reference: false, text: `${letter} ${signed(value, 3)}${more}` };
     });
   }
-  return drawn.map(({ letter, trace, short, reference }) => {
-    const values = trace.values(key);
-    const value = values === null ? NaN : valueAt(trace, values, seen.x, x, channels.steps(key));
-    const shown = shownValues(Float32Array.of(value), key, seen.units)[0];
-    const text = known(shown) ? channels.digits(key, shown) : UNKNOWN;
-    return { letter, reference, text: `${letter} ${short} ${text}` };
+  return drawn.map((one, index) => {
+    const { letter, short, reference } = one;
+    const name = `${key} ${index}`;
+    const sent = kept.get(name) ?? sentOf(one.trace, key, seen);
+    kept.set(name, sent);
+    const value = valueAt(sent, x, channels.steps(key));
+    const text = known(value) ? channels.digits(key, value) : UNKNOWN;
+    // Which lap it is of stands in the key.
+    return { letter, reference, text: reference ? `${letter} ${short} ${text}` : `${letter} ${text}` };
   });
 }
 
-/**
- * A channel at x, or its newest value; NaN where it was not seen.
- * @param {import("./trace.js").Trace} trace @param {Float32Array} values @param {string} axis @param {number | null} x @param {boolean} steps
- */
-export function valueAt(trace, values, axis, x, steps = false) {
-  const sent = [...values.keys()].filter((index) => !Number.isNaN(values[index]));
-  if (x === null) return values[sent.at(-1) ?? -1] ?? NaN;
-  const xs = along(trace, axis);
-  const placed = sent.filter((index) => !Number.isNaN(xs[index]));
-  const after = placed.findIndex((index) => xs[index] >= x);
-  if (after < 0 || (after === 0 && xs[placed[0]] !== x)) return NaN;
-  if (xs[placed[after]] === x) return values[placed[after]];
-  const [one, other] = [placed[after - 1], placed[after]];
-  if (trace.times[other] - trace.times[one] > HOLE_S) return NaN;
-  if (steps) return values[one];
-  return values[one] + ((x - xs[one]) / (xs[other] - xs[one])) * (values[other] - values[one]);
+/** The samples of a channel. @typedef {{xs: Float32Array, ys: Float32Array, times: Float32Array}} Sent */
+
+/** @param {import("./trace.js").Trace} trace @param {string} key @param {Seen} seen @returns {Sent} */
+export function sentOf(trace, key, { x, units }) {
+  const values = trace.values(key) ?? new Float32Array(0);
+  const [xs, { times }] = [along(trace, x), trace];
+  const there = [...values.keys()].filter((index) => !Number.isNaN(values[index]) && !Number.isNaN(xs[index]));
+  const of = (/** @type {Float32Array} */ all) => Float32Array.from(there, (index) => all[index]);
+  return { xs: of(xs), ys: shownValues(of(values), key, units), times: of(times) };
+}
+
+/** The value at x, or the newest; NaN where there was none. @param {Sent} sent @param {number | null} x @param {boolean} steps */
+export function valueAt({ xs, ys, times }, x, steps) {
+  if (x === null) return ys.at(-1) ?? NaN;
+  const value = at(xs, ys, x);
+  if (Number.isNaN(value)) return NaN;
+  const after = xs.findIndex((one) => one >= x);
+  if (xs[after] === x) return ys[after];
+  if (times[after] - times[after - 1] > HOLE_S) return NaN;
+  return steps ? ys[after - 1] : value;
 }

@@ -29,7 +29,8 @@ export function line(xs, ys, times) {
 
 /**
  * The value at x, in proportion between the two beside it; NaN before the first, after the last and in a hole.
- * @param {ArrayLike<number>} xs rising @param {ArrayLike<number>} ys @param {number} x @param {number} widest of a hole
+ * @param {ArrayLike<number>} xs rising @param {ArrayLike<number | null>} ys null where a line is interrupted
+ * @param {number} x @param {number} widest of a hole @returns {number}
  */
 export function at(xs, ys, x, widest = Infinity) {
   let [low, high] = [0, xs.length - 1];
@@ -40,8 +41,10 @@ export function at(xs, ys, x, widest = Infinity) {
     else high = middle;
   }
   const span = xs[high] - xs[low];
-  if (span === 0 || x === xs[low]) return ys[low];
-  return span > widest && x !== xs[high] ? NaN : ys[low] + ((x - xs[low]) / span) * (ys[high] - ys[low]);
+  if (ys[low] === null || ys[high] === null) return NaN;
+  if (span === 0 || x === xs[low]) return Number(ys[low]);
+  const [from, to] = [Number(ys[low]), Number(ys[high])];
+  return span > widest && x !== xs[high] ? NaN : from + ((x - xs[low]) / span) * (to - from);
 }
 
 /**

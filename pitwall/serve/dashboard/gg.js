@@ -3,7 +3,7 @@
 
 import { make, setText } from "./dom.js";
 import { plain } from "./format.js";
-import { along, look } from "./panels.js";
+import { along, look, USUAL_EM } from "./panels.js";
 
 /** @typedef {import("./compare.js").Drawn} Drawn */
 /** @typedef {import("./panels.js").Seen} Seen */
@@ -64,7 +64,7 @@ function greatest(dots) {
 }
 
 /** @param {Drawn[]} drawn @param {number[][][]} dots @param {Seen} seen @returns {any[]} */
-function figure(drawn, dots, { colours }) {
+function figure(drawn, dots, { colours, em }) {
   const found = drawn.map((one, index) => {
     const step = Math.max(Math.ceil(dots[index].length / MOST_DOTS), 1);
     const kept = dots[index].filter((_, at) => at % step === 0);
@@ -76,15 +76,23 @@ function figure(drawn, dots, { colours }) {
       x: kept.map(([lateral]) => lateral),
       y: kept.map(([, longitudinal]) => longitudinal),
       opacity: one.reference ? 0.7 : 0.85,
-      marker: { color, size: one.reference ? 4.5 : 4, symbol: `${SYMBOLS[one.letter]}${one.reference ? "-open" : ""}`, line: { width: 1, color } },
+      marker: {
+        color,
+        size: ((one.reference ? 4.5 : 4) * em) / USUAL_EM,
+        symbol: `${SYMBOLS[one.letter]}${one.reference ? "-open" : ""}`,
+        line: { width: 1, color },
+      },
     };
   });
   return found.reverse();
 }
 
-/** Equal axes: the plot is a square, and both show the same. @param {number[][][]} dots @param {Seen} seen @param {number} side [px] */
+/**
+ * Equal axes: the plot is a square, and both show the same.
+ * @param {number[][][]} dots @param {Seen} seen @param {number} side [px]
+ */
 function layout(dots, { colours, em }, side) {
-  const farthest = Math.max(...dots.flat().map(([lateral, longitudinal]) => Math.max(Math.abs(lateral), Math.abs(longitudinal))), 0);
+  const farthest = dots.flat(2).reduce((most, value) => Math.max(most, Math.abs(value)), 0);
   const reach = Math.max(1.6, Math.ceil(farthest * 10 + 0.5) / 10);
   const axis = {
     range: [-reach, reach],

@@ -27,6 +27,8 @@ const TICK_MS = 1000;
 /** The channels of selected cars are drawn so often [ms]. */
 const DETAIL_MS = 200;
 const NOTICE_MS = 12000;
+/** Points that the server tells at once, at most. */
+const MOST_RECENT = 5000;
 
 const said = (/** @type {string} */ name) =>
   document.querySelector(`meta[name="pitwall-${name}"]`)?.getAttribute("content") ?? "";
@@ -59,7 +61,7 @@ const server = new Server((why) => {
 
 const tower = new Tower(byId("tower"), select);
 const map = new TrackMap(byId("map"), select);
-const detail = new Detail(byId("detail"), new Traces(recorder), () => setSelected([]));
+const detail = new Detail(byId("detail"), new Traces(recorder, meanwhile), () => setSelected([]));
 const trust = new TrustBar(byId("trust"));
 const arriving = new Arriving(byId("arriving"), locked);
 const insights = new Insights(byId("insights"), (path) => server.ask(path), {
@@ -105,6 +107,24 @@ function setSelected(ids) {
   selected = ids;
   detailAt = -Infinity;
   changed();
+}
+
+/**
+ * Do what stops the page for a second or more, in which the stream has to be thinned; then get what was left out, for
+ * else every car's lap would have a hole.
+ * @param {() => Promise<any>} work
+ */
+async function meanwhile(work) {
+  const began = performance.now();
+  recorder.pause();
+  try {
+    return await work();
+  } finally {
+    const seconds = (performance.now() - began) / 1000 + 2;
+    const points = Math.min(Math.ceil(seconds * (feed?.health?.metrics.messageRate ?? 0)), MOST_RECENT);
+    const answer = points > 0 ? server.ask(`/api/recent/${points}`) : Promise.resolve({ recent: [] });
+    answer.catch(() => ({ recent: [] })).then(({ recent }) => recorder.resume(recent, race));
+  }
 }
 
 /** @param {string} text */

@@ -18,6 +18,10 @@ export const DELTA = "delta";
 /** Sent for the same thing: the pedal is wanted, and where there is none the blade. */
 const INSTEAD = new Map([["ath", "aps"]]);
 const LEAST_PANEL_EM = 3.4;
+/** Letters of a usual screen [px]. */
+export const USUAL_EM = 14;
+/** @type {Record<string, string>} */
+const XS = { distance: "Lap distance (m)", time: "Time since the line (s)" };
 
 /** The panels for what was sent. @param {Comparison} comparison @param {string} units @returns {Panel[]} */
 export function panelsOf({ drawn, deltas }, units) {
@@ -36,7 +40,10 @@ export const leastHeight = (count, em) => count * LEAST_PANEL_EM * em + margins(
 /** @param {number} em */
 export const margins = (em) => ({ l: 3.4 * em, r: 0.9 * em, t: 1.2 * em, b: 2.6 * em });
 
-/** Where each panel's title begins, and its plot, from the top [px]. @param {number} count @param {number} height @param {number} em */
+/**
+ * Where each panel's title begins, and its plot, from the top [px].
+ * @param {number} count @param {number} height @param {number} em
+ */
 export function places(count, height, em) {
   const { t, b } = margins(em);
   const each = (height - t - b) / count;
@@ -46,26 +53,28 @@ export function places(count, height, em) {
   });
 }
 
-/** What a line looks like: by colour, by dash and by width. @param {Drawn} one @param {Colours} colours */
-export function look({ letter, reference }, colours) {
+/**
+ * What a line looks like: by colour, by dash and by width.
+ * @param {Drawn} one @param {Colours} colours @param {number} [em]
+ */
+export function look({ letter, reference }, colours, em = USUAL_EM) {
   const dash = letter === "A" ? (reference ? "dot" : "solid") : reference ? "dashdot" : "dash";
-  return { color: letter === "A" ? colours.accent : colours.compare, dash, width: reference ? 1.3 : 1.9 };
+  return { color: letter === "A" ? colours.accent : colours.compare, dash, width: ((reference ? 1.3 : 1.9) * em) / USUAL_EM };
 }
 
 /** Where samples of a lap lie. @param {import("./trace.js").Trace} trace @param {string} x @returns {Float32Array} */
 export const along = (trace, x) => (x === "time" ? trace.times : trace.distances);
 
-/** The values of a channel in the units that are shown. @param {Float32Array} values @param {string} key @param {string} units */
+/**
+ * The values of a channel in the units that are shown.
+ * @param {Float32Array} values @param {string} key @param {string} units
+ */
 export function shownValues(values, key, units) {
   return key === "speed_kmh" ? values.map((kmh) => channels.speed(kmh, units)) : values;
 }
 
-/**
- * The lines for Plotly.
- * @param {Panel[]} panels @param {Comparison} comparison @param {Seen} seen @param {(letter: string) => Drawn} ownOf
- * @returns {any[]}
- */
-export function lines(panels, { drawn, deltas }, seen, ownOf) {
+/** The lines for Plotly. @param {Panel[]} panels @param {Comparison} comparison @param {Seen} seen @returns {any[]} */
+export function lines(panels, { drawn, deltas }, seen) {
   return panels.flatMap(({ key }, index) => {
     const about = (/** @type {Drawn} */ one, /** @type {import("./curves.js").Line} */ whole) => ({
       ...thin(whole, seen.range[0], seen.range[1], Math.max(Math.round(seen.width), 1)),
@@ -75,12 +84,12 @@ export function lines(panels, { drawn, deltas }, seen, ownOf) {
       xaxis: "x",
       yaxis: `y${index ? index + 1 : ""}`,
       opacity: one.reference ? 0.75 : 1,
-      line: { ...look(one, seen.colours), shape: channels.steps(key) ? "hv" : "linear" },
+      line: { ...look(one, seen.colours, seen.em), shape: channels.steps(key) ? "hv" : "linear" },
     });
     if (key === DELTA) {
-      return deltas.map(({ letter, line: whole }) => {
-        const own = ownOf(letter);
-        return about(own, seen.x === "time" ? { x: timesAt(own, whole.x), y: whole.y } : whole);
+      return deltas.flatMap(({ letter, line: whole }) => {
+        const own = drawn.find((one) => one.letter === letter && !one.reference);
+        return own === undefined ? [] : about(own, seen.x === "time" ? { x: timesAt(own, whole.x), y: whole.y } : whole);
       });
     }
     // What they are held against lies below, and dashes above what is solid.
@@ -117,7 +126,7 @@ export function layout(panels, seen, ends, drag) {
     gridcolor: colours.line,
     linecolor: colours.line,
     zerolinecolor: colours.track,
-    tickfont: { size: 0.78 * em },
+    tickfont: { size: 0.72 * em },
     ticks: "",
     automargin: false,
   };
@@ -135,7 +144,7 @@ export function layout(panels, seen, ends, drag) {
     xaxis: {
       ...axis,
       range: seen.range,
-      title: { text: seen.x === "time" ? "Time since the line (s)" : "Lap distance (m)", standoff: 0.4 * em, font: { size: 0.85 * em } },
+      title: { text: XS[seen.x], standoff: 0.4 * em, font: { size: 0.85 * em } },
       anchor: "free",
       position: 0,
       separatethousands: false,
@@ -161,7 +170,7 @@ export function layout(panels, seen, ends, drag) {
       ...axis,
       domain: [Math.max(1 - (to - t) / inner, 0), 1 - (from - t) / inner],
       fixedrange: true,
-      nticks: Math.max(Math.floor((to - from) / (1.25 * em)), 2),
+      nticks: Math.max(Math.floor((to - from) / (1.1 * em)), 3),
       anchor: "x",
       ...(panels[index].key === "gear" ? { tick0: 0, dtick: 2, tickformat: "d" } : {}),
       ...(panels[index].key === DELTA ? { tickformat: "+.3~f", zerolinecolor: colours.muted } : {}),

@@ -41,6 +41,11 @@ export class Recording {
   #lap = null;
   #farthest = 0;
 
+  /** Whether a point is newer than all before. @param {any} point */
+  isNew(point) {
+    return !(timeOf(point)[0] <= this.#newestMs);
+  }
+
   /**
    * A point.
    * @param {any} point @param {Record<string, number[]>} ranges of the points between it and the one before
@@ -72,11 +77,10 @@ export class Recording {
 
   /** @param {any} point @returns {number} [ms] */
   #time(point) {
-    const own = typeof point.timestamp === "string" ? Date.parse(point.timestamp) : NaN;
-    const clock = Number.isNaN(own) ? "meta_time" : "timestamp";
+    const [ms, clock] = timeOf(point);
     if (clock !== this.#clock) this.#begin();
     this.#clock = clock;
-    return Number.isNaN(own) ? Date.parse(point.meta_time) : own;
+    return ms;
   }
 
   /** The clock is another one, or has gone back: what was seen of the lap is no use. */
@@ -144,6 +148,12 @@ export class Recording {
   }
 }
 
+/** When a point is from, and by which clock. @param {any} point @returns {[number, string]} */
+function timeOf(point) {
+  const own = typeof point.timestamp === "string" ? Date.parse(point.timestamp) : NaN;
+  return Number.isNaN(own) ? [Date.parse(point.meta_time), "meta_time"] : [own, "timestamp"];
+}
+
 /** A channel of a point, or what those between it and the one before told of it. @returns {number} */
 function valueOf(/** @type {any} */ point, /** @type {Record<string, number[]>} */ ranges, /** @type {string} */ channel) {
   if (known(point[channel])) return point[channel];
@@ -153,10 +163,13 @@ function valueOf(/** @type {any} */ point, /** @type {Record<string, number[]>} 
 export class Recorder {
   /** By the id of the car. @type {Map<string, Recording>} */
   #recordings = new Map();
+  /** Messages that wait; null while they are taken as they come. @type {any[] | null} */
+  #waiting = null;
 
   /** Forget everything: the server has started anew. */
   clear() {
     this.#recordings.clear();
+    if (this.#waiting !== null) this.#waiting = [];
   }
 
   /** @param {string} id @returns {Recording | null} */
@@ -166,16 +179,44 @@ export class Recorder {
 
   /** The points of a message. @param {any} message @param {Race} race */
   telemetry(message, race) {
+    if (this.#waiting !== null) return void this.#waiting.push(message);
     message.data.forEach((/** @type {any} */ point, /** @type {number} */ index) => {
-      const id = idOf(point);
-      const recording = this.#recordings.get(id) ?? new Recording();
-      this.#recordings.set(id, recording);
-      const length = race.tracks.get(point.track)?.length_m;
-      const laps = recording.ended.length;
-      recording.take(point, message.ranges?.[index] ?? {}, known(length) ? length : null);
-      if (recording.ended.length > laps) recording.trim(bestOf(recording, race.cars.get(id)).trace);
+      this.#take(this.#recordingOf(point), point, message.ranges?.[index] ?? {}, race);
     });
     if (this.#recordings.size > race.cars.size) this.#keep(race);
+  }
+
+  /** Let what comes wait, for some of what was before it is still to be had. */
+  pause() {
+    this.#waiting ??= [];
+  }
+
+  /** Take what was missing, as far as it is new, and then what has waited. @param {any[]} points @param {Race} race */
+  resume(points, race) {
+    const waiting = this.#waiting ?? [];
+    this.#waiting = null;
+    for (const { data, ranges } of [{ data: points, ranges: undefined }, ...waiting]) {
+      data.forEach((/** @type {any} */ point, /** @type {number} */ index) => {
+        const recording = this.#recordingOf(point);
+        if (recording.isNew(point)) this.#take(recording, point, ranges?.[index] ?? {}, race);
+      });
+    }
+  }
+
+  /** @param {any} point */
+  #recordingOf(point) {
+    const id = idOf(point);
+    const recording = this.#recordings.get(id) ?? new Recording();
+    this.#recordings.set(id, recording);
+    return recording;
+  }
+
+  /** @param {Recording} recording @param {any} point @param {Record<string, number[]>} ranges @param {Race} race */
+  #take(recording, point, ranges, race) {
+    const length = race.tracks.get(point.track)?.length_m;
+    const laps = recording.ended.length;
+    recording.take(point, ranges, known(length) ? length : null);
+    if (recording.ended.length > laps) recording.trim(bestOf(recording, race.cars.get(idOf(point))).trace);
   }
 
   /** @param {Race} race */
@@ -204,12 +245,14 @@ export function entryOf(trace, car) {
 export function bestOf(recording, car) {
   const told = [...(car?.laps.values() ?? [])].find((lap) => lap.best) ?? null;
   /** @type {{trace: Trace, entry: any}[]} */
-  const full = (recording?.ended ?? []).filter((trace) => trace.entire).map((trace) => ({ trace, entry: entryOf(trace, car) }));
+  const entire = (recording?.ended ?? []).filter((trace) => trace.entire);
+  const full = entire.map((trace) => ({ trace, entry: entryOf(trace, car) }));
   const same = full.find(({ entry }) => entry !== null && entry === told);
   if (same !== undefined) return { ...same, told };
   const clean = full.filter(({ entry }) => entry?.kind === "clean");
   const among = clean.length ? clean : full;
   const seconds = (/** @type {any} */ one) => one.entry?.lap_time_s ?? one.trace.seconds;
-  const best = among.reduce((/** @type {any} */ one, other) => (one && seconds(one) <= seconds(other) ? one : other), null);
+  const faster = (/** @type {any} */ one, /** @type {any} */ other) => (one && seconds(one) <= seconds(other) ? one : other);
+  const best = among.reduce(faster, null);
   return { trace: best?.trace ?? null, entry: best?.entry ?? null, told };
 }

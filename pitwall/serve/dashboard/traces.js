@@ -1,41 +1,46 @@
 // @ts-check
 /** Traces of the selected one or two cars: what was sent over lap distance or time, lap over lap, and the g-g diagram. */
 
-import { compare, deltaWords, LAPS } from "./compare.js";
+import { compare } from "./compare.js";
 import { Cursor } from "./cursor.js";
 import { at } from "./curves.js";
-import { fillList, make, setAttribute, setClass, setText } from "./dom.js";
+import { make, setAttribute, setText } from "./dom.js";
 import { known } from "./format.js";
 import { GG } from "./gg.js";
+import { Legend } from "./legend.js";
 import { library } from "./library.js";
-import { layout, leastHeight, lines, look, panelsOf } from "./panels.js";
+import { layout, leastHeight, lines, panelsOf } from "./panels.js";
+import { load, save, TraceTools } from "./tracetools.js";
 
 /** @typedef {import("./race.js").Car} Car */
 /** @typedef {import("./recorder.js").Recorder} Recorder */
 /** @typedef {import("./compare.js").Comparison} Comparison */
+/** @typedef {import("./tracetools.js").Choice} Choice */
 
-const NAME = "pitwall.traces";
 /** What comes is drawn so often [ms], and no more than this share of the time is spent on it. */
 const REDRAW_MS = 1000;
 const SHARE = 0.07;
 /** The g-g diagram is drawn with every third of these. */
 const GG_EVERY = 3;
-/** While a wheel turns or a finger drags, and so long after, nothing else is drawn [ms]. */
+/** So long after a wheel was turned or something dragged, nothing that comes is drawn [ms]. */
 const HAND_MS = 700;
+/** A hand that is longer on the plot was not seen to leave it [ms]. */
+const LONGEST_DRAG_MS = 15000;
 /** A library that did not come is asked for again after [ms]. */
 const AGAIN_MS = 10000;
 /** Then the page scrolls as a whole, and a wheel is for that. */
 const SCROLLS = "(max-width: 1080px)";
 /** Colours that the drawing takes of the theme. */
 const COLOURS = ["text", "muted", "line", "track", "accent", "compare"];
-const AGAINST = { best: "Best lap", last: "Last lap", other: "Car B" };
-const XS = { distance: "Lap distance", time: "Time" };
-const DRAGS = { zoom: "Zoom", pan: "Pan" };
 
 export class Traces {
-  /** @param {Recorder} recorder */
-  constructor(recorder) {
+  /**
+   * @param {Recorder} recorder
+   * @param {(work: () => Promise<any>) => Promise<any>} meanwhile does what stops the page for a while
+   */
+  constructor(recorder, meanwhile) {
     this.recorder = recorder;
+    this.meanwhile = meanwhile;
     this.choice = load();
     /** What drag does; on a screen that is touched it scrolls the page until something else is chosen. @type {string | false} */
     this.drag = matchMedia("(pointer: coarse)").matches ? false : "zoom";
@@ -62,46 +67,30 @@ export class Traces {
   #listening = false;
 
   #build() {
-    this.lap = picker("Lap", LAPS, (value) => this.#choose({ lap: value }));
-    this.against = picker("Against", AGAINST, (value) => this.#choose({ against: value }));
-    this.x = picker("Over", XS, (value) => this.#choose({ x: value }));
-    const button = (/** @type {string} */ text, /** @type {string} */ label, /** @type {() => void} */ onclick) =>
-      make("button", { type: "button", text, "aria-label": label, title: label, onclick });
-    this.drags = Object.entries(DRAGS).map(([drag, text]) =>
-      button(text, `Drag: ${text.toLowerCase()}`, () => this.#setDrag(this.drag === drag ? false : drag)),
-    );
-    const zooms = [
-      button("−", "Zoom out", () => this.#zoom(2, 0)),
-      button("+", "Zoom in", () => this.#zoom(0.5, 0)),
-      button("‹", "Move left", () => this.#zoom(1, -0.25)),
-      button("›", "Move right", () => this.#zoom(1, 0.25)),
-    ];
-    this.reset = button("Whole lap", "Show the whole lap (double click)", () => this.#see(null));
-    this.tools = make(
-      "div",
-      { class: "tools" },
-      ...[this.lap, this.against, this.x],
-      make("span", { class: "buttons", role: "group", "aria-label": "Zoom" }, ...this.drags, ...zooms, this.reset),
-    );
-    this.key = make("ul", { class: "key" });
-    this.summary = make("p", { class: "summary" });
+    this.tools = new TraceTools({
+      choose: (choice) => this.#choose(choice),
+      drag: (what) => this.#setDrag(this.drag === what ? false : what),
+      zoom: (factor, way) => this.#zoom(factor, way),
+      whole: () => this.#see(null),
+    });
+    this.legend = new Legend();
     this.plot = make("div", { class: "plot", tabindex: "0", role: "group" });
     this.cursor = new Cursor(this.plot);
     this.gg = new GG();
     this.message = make("p", { class: "none", role: "status" });
     this.room = make("div", { class: "room" }, make("div", { class: "plots" }, this.plot, this.cursor.element));
     this.content = make("div", { class: "content" }, this.room, this.gg.element);
-    const about = make("div", { class: "about-lines" }, this.key, this.summary);
-    this.element = make("div", { class: "traces" }, this.tools, about, this.message, this.content);
+    const parts = [this.tools.element, this.legend.element, this.message, this.content];
+    this.element = make("div", { class: "traces" }, ...parts);
     new ResizeObserver(() => void (this.#drawnAs = "")).observe(this.room);
-    this.plot.addEventListener("pointerdown", () => void (this.#held = true));
-    for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => this.#hand());
-    this.plot.addEventListener("wheel", () => this.#hand(), { passive: true });
+    this.plot.addEventListener("pointerdown", () => this.#hand(true));
+    for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => this.#held && this.#hand(false));
   }
 
-  #hand() {
-    if (this.#held) this.#handAt = performance.now();
-    this.#held = false;
+  /** A hand is on the plot, or has left it. @param {boolean} held */
+  #hand(held) {
+    this.#held = held;
+    this.#handAt = performance.now();
   }
 
   /** @param {Partial<Choice>} choice */
@@ -155,10 +144,12 @@ export class Traces {
   show(cars, track, units, now) {
     [this.cars, this.track, this.units] = [cars, track, units];
     if (this.plotly === null) return this.#load(now);
+    // What is drawn under a hand that drags is lost to it.
+    if (this.#held && now - this.#handAt < LONGEST_DRAG_MS) return;
     const as = this.#as();
     if (as === this.#drawnAs) {
       const wait = Math.max(REDRAW_MS, this.#costMs / SHARE);
-      if (this.#held || now - this.#handAt < HAND_MS || now - this.#drawnAt < wait) return;
+      if (now - this.#handAt < HAND_MS || now - this.#drawnAt < wait) return;
       if (this.#come() === this.#drawnCome) return;
     }
     this.#draw(now, as);
@@ -182,7 +173,7 @@ export class Traces {
     if (now - this.#triedAt < AGAIN_MS) return;
     this.#triedAt = Infinity;
     this.#say("Loading the plotting library…");
-    library().then(
+    this.meanwhile(library).then(
       (plotly) => void (this.plotly = plotly),
       (error) => {
         this.#triedAt = performance.now();
@@ -212,8 +203,7 @@ export class Traces {
     this.#say("");
     const seen = this.#seen(comparison, panels.length);
     if (seen.width < 120) return;
-    const ownOf = (/** @type {string} */ letter) => /** @type {any} */ (comparison.drawn.find((one) => one.letter === letter && !one.reference));
-    const figure = lines(panels, comparison, seen, ownOf);
+    const figure = lines(panels, comparison, seen);
     const config = {
       displayModeBar: false,
       doubleClick: false,
@@ -273,51 +263,12 @@ export class Traces {
 
   /** @param {Comparison} comparison */
   #words(comparison) {
-    const two = this.cars.length > 1;
-    const other = /** @type {any} */ (this.against.lastElementChild).options[2];
-    other.hidden = other.disabled = !two;
-    for (const [select, value] of [
-      [this.lap, this.choice.lap],
-      [this.against, two || this.choice.against !== "other" ? this.choice.against : "best"],
-      [this.x, this.choice.x],
-    ]) {
-      if (select.lastElementChild.value !== value) select.lastElementChild.value = value;
-    }
-    this.drags.forEach((button, index) => setAttribute(button, "aria-pressed", String(Object.keys(DRAGS)[index] === this.drag)));
-    this.reset.disabled = this.range === null;
-    fillList(this.key, comparison.drawn, swatch, (item, one) => {
-      setClass(item, `key-${one.letter}`);
-      const { dash, width } = look(one, {});
-      setAttribute(item.firstElementChild.firstElementChild, "stroke-dasharray", DASHES[/** @type {"dot"} */ (dash)]);
-      setAttribute(item.firstElementChild.firstElementChild, "stroke-width", String(width + 0.3));
-      const car = this.cars["AB".indexOf(one.letter)]?.chassis ?? "";
-      setText(item.lastElementChild, `${one.letter} ${car} ${one.name}`);
-    });
-    const deltas = comparison.deltas.map((one) => deltaWords(one, this.cars)).filter(Boolean);
-    const said = [...deltas.map((words) => `${words}.`), ...comparison.notes].join(" ");
-    setText(this.summary, said);
-    this.summary.hidden = said === "";
-    setAttribute(this.plot, "aria-label", `Traces over ${XS[/** @type {"time"} */ (this.choice.x)].toLowerCase()}; the left and right keys move the cursor`);
+    const { x } = this.choice;
+    this.tools.show(this.choice, this.cars.length > 1, this.drag, this.range !== null);
+    this.legend.show(comparison, this.cars, x);
+    const over = x === "time" ? "time" : "lap distance";
+    setAttribute(this.plot, "aria-label", `Traces over ${over}; the left and right keys move the cursor`);
   }
-}
-
-const DASHES = { solid: null, dot: "2 3", dash: "8 4", dashdot: "7 3 2 3" };
-const SVG = "http://www.w3.org/2000/svg";
-
-function swatch() {
-  const svg = document.createElementNS(SVG, "svg");
-  for (const [name, value] of [["viewBox", "0 0 30 8"], ["aria-hidden", "true"]]) svg.setAttribute(name, value);
-  const line = document.createElementNS(SVG, "line");
-  for (const [name, value] of [["x1", "0"], ["x2", "30"], ["y1", "4"], ["y2", "4"]]) line.setAttribute(name, value);
-  svg.append(line);
-  return make("li", {}, svg, make("span"));
-}
-
-/** @param {string} label @param {Record<string, string>} values @param {(value: string) => void} chosen */
-function picker(label, values, chosen) {
-  const select = make("select", { onchange: () => chosen(select.value) });
-  select.append(...Object.entries(values).map(([value, text]) => make("option", { value, text })));
-  return make("label", {}, make("span", { text: label }), select);
 }
 
 /** A range as wide as it was asked for, if there is room, within the whole. @param {number[]} range @param {number[]} whole */
@@ -325,29 +276,4 @@ export function within([from, to], [least, most]) {
   const width = Math.min(Math.max(to - from, (most - least) / 500), most - least);
   const left = Math.min(Math.max((from + to - width) / 2, least), most - width);
   return width >= (most - least) * 0.999 ? [least, most] : [left, left + width];
-}
-
-/** @typedef {{lap: string, against: string, x: string}} Choice */
-
-/** @returns {Choice} */
-function load() {
-  /** @type {any} */
-  let kept = {};
-  try {
-    kept = JSON.parse(localStorage.getItem(NAME) ?? "{}") ?? {};
-  } catch {
-    // Then it is as it is for everyone.
-  }
-  const one = (/** @type {any} */ value, /** @type {object} */ values, /** @type {string} */ usual) =>
-    typeof value === "string" && value in values ? value : usual;
-  return { lap: one(kept.lap, LAPS, "this"), against: one(kept.against, AGAINST, "other"), x: one(kept.x, XS, "distance") };
-}
-
-/** @param {Choice} choice */
-function save(choice) {
-  try {
-    localStorage.setItem(NAME, JSON.stringify(choice));
-  } catch {
-    // Then it holds as long as the page.
-  }
 }
