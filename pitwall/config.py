@@ -192,6 +192,7 @@ SETTINGS = (
     Setting("HOST", "", _text, "address to listen on", "all IPv4 addresses"),
     Setting("PORT", 8081, _PORT, "TCP port of HTTP and WebSocket"),
     Setting("METRICS_PORT", None, _PORT, "TCP port that /metrics is on, and no other", "PORT, beside all else"),
+    Setting("METRICS_HOST", None, _text, "address of METRICS_PORT", "HOST"),
     Setting("UDP_PORT", 20777, _PORT, "UDP port of telemetry"),
     Setting(
         "HTTP", None, _text, "endpoint of HTTP in place of HOST and PORT, as ssl:443:privateKey=…", "HOST and PORT"
@@ -265,7 +266,7 @@ def read_settings(options: Mapping[str, str | None], environ: Mapping[str, str])
             text = environ.get(setting.name, "")
         text = text.strip()
         values[setting.name] = setting.read(setting.name, text) if text else setting.default
-    for given, lacking in (("TLS_CERT", "TLS_KEY"), ("TLS_KEY", "TLS_CERT")):
+    for given, lacking in (("TLS_CERT", "TLS_KEY"), ("TLS_KEY", "TLS_CERT"), ("METRICS_HOST", "METRICS_PORT")):
         if values[given] is not None and values[lacking] is None:
             raise SettingError(f"{given} is {values[given]} without {lacking}, wanted both")
     if values["TLS_CERT"] is not None and values["HTTP"] is not None:

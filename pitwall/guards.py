@@ -146,12 +146,23 @@ class Guards(Service):
             self.log.info("API_KEYS_FILE: {count} keys", count=len(self.keys.value))
             if not self.secure and not local:
                 self.log.warn("keys without TLS: whoever sees the network sees them")
+            self._say_where_metrics_are()
             if self.seal is None:
                 self.log.info("no UDP_HMAC_KEY_FILE: whoever reaches UDP_PORT may send points")
         for setting, secret in (("API_KEYS_FILE", False), ("UDP_HMAC_KEY_FILE", True), ("TLS_KEY", True)):
             how = settings[setting] and exposed(settings[setting], secret)
             if how:
                 self.log.warn("{setting} is {path}: {how}", setting=setting, path=settings[setting], how=how)
+
+    def _say_where_metrics_are(self) -> None:
+        """METRICS_PORT asks for no key, and knows no TLS."""
+        settings = self._settings
+        host = settings["HOST"] if settings["METRICS_HOST"] is None else settings["METRICS_HOST"]
+        if settings["METRICS_PORT"] is not None and not host.startswith(_LOCAL):
+            self.log.warn(
+                "METRICS_PORT asks for no key, and is at {host}; METRICS_HOST=127.0.0.1 keeps it to this machine",
+                host="any address of this machine" if host in _EVERYWHERE else host,
+            )
 
 
 def _reach(settings: dict[str, Any]) -> tuple[bool, bool]:

@@ -16,10 +16,14 @@ from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.internet.endpoints import serverFromString
+from twisted.internet.endpoints import SSL4ServerEndpoint, serverFromString
 from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IOpenSSLContextFactory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from pitwall.tls import harden
 
 _log = Logger()
 
@@ -28,14 +32,14 @@ class ListenError(OSError):
     """A port that can't be had; the message names the setting."""
 
 
-def bind_tcp(host: str, port: int, setting: str = "PORT") -> socket.socket:
+def bind_tcp(host: str, port: int, setting: str = "PORT", host_setting: str = "HOST") -> socket.socket:
     """
-    A listening TCP socket, non-blocking; ``setting`` is where the port's number is from.
+    A listening TCP socket, non-blocking; the settings are where the port's number and the host are from.
 
     Raises:
         ListenError: the port is in use, not allowed, or the host is no address of this machine.
     """
-    return _bind(socket.SOCK_STREAM, host, port, setting, "TCP")
+    return _bind(socket.SOCK_STREAM, host, port, setting, "TCP", host_setting)
 
 
 def bind_udp(host: str, port: int) -> socket.socket:
@@ -48,17 +52,19 @@ def bind_udp(host: str, port: int) -> socket.socket:
     return _bind(socket.SOCK_DGRAM, host, port, "UDP_PORT", "UDP")
 
 
-def _bind(kind: socket.SocketKind, host: str, port: int, setting: str, protocol: str) -> socket.socket:
+def _bind(
+    kind: socket.SocketKind, host: str, port: int, setting: str, protocol: str, host_setting: str = "HOST"
+) -> socket.socket:
     try:
         family, _, _, _, address = socket.getaddrinfo(host or "0.0.0.0", port, type=kind, flags=socket.AI_PASSIVE)[0]
     except OSError as error:
-        raise _not_ours(host, error) from None
+        raise _not_ours(host_setting, host, error) from None
     except UnicodeError:  # a part of the name is empty or over 63 characters
-        raise ListenError(f"HOST is {host}, wanted an address of this machine: not a host's name") from None
+        raise ListenError(f"{host_setting} is {host}, wanted an address of this machine: not a host's name") from None
     try:
         bound = socket.socket(family, kind)
     except OSError as error:
-        raise _not_ours(host, error) from None
+        raise _not_ours(host_setting, host, error) from None
     try:
         bound.setblocking(False)
         if kind is socket.SOCK_STREAM:
@@ -70,14 +76,14 @@ def _bind(kind: socket.SocketKind, host: str, port: int, setting: str, protocol:
     except OSError as error:
         bound.close()
         if error.errno == errno.EADDRNOTAVAIL:
-            raise _not_ours(host, error) from None
+            raise _not_ours(host_setting, host, error) from None
         what = f"{setting} is {port}, and {protocol} port {port} can't be had: {error.strerror}"
         raise ListenError(what) from None
     return bound
 
 
-def _not_ours(host: str, error: OSError) -> ListenError:
-    return ListenError(f"HOST is {host}, wanted an address of this machine: {error.strerror or error}")
+def _not_ours(host_setting: str, host: str, error: OSError) -> ListenError:
+    return ListenError(f"{host_setting} is {host}, wanted an address of this machine: {error.strerror or error}")
 
 
 class _HTTPDoor(Service):
@@ -159,9 +165,17 @@ class EndpointService(_HTTPDoor):
     ) -> None:
         super().__init__(goodbye)
         self._pid = os.getpid()
+        self._text = text
+        self._reactor = reactor
+        self._certificate: EndpointCertificate | None = None
         failed: list[Failure] = []
         try:
-            listening = serverFromString(reactor, text).listen(factory)
+            endpoint = serverFromString(reactor, text)
+            if isinstance(endpoint, SSL4ServerEndpoint):
+                # It asks for the context of each connection anew, and so can be given another.
+                self._certificate = EndpointCertificate(endpoint._sslContextFactory)
+                endpoint._sslContextFactory = self._certificate
+            listening = endpoint.listen(factory)
         except Exception as error:  # whatever its parser, or a plugin's, makes of a wrong one
             raise _no_endpoint(text, error) from None
         listening.addCallbacks(self._listens, failed.append)
@@ -178,8 +192,47 @@ class EndpointService(_HTTPDoor):
             os.unlink(lock.name)
             lock.lock()
 
+    @property
+    def secure(self) -> bool:
+        """Whether it has a certificate that can be read again."""
+        return self._certificate is not None
+
+    def reload(self) -> None:
+        """Read the certificate of an ``ssl:`` endpoint again, for new connections; a wrong one changes nothing."""
+        if self._certificate is None:
+            return
+        try:
+            self._certificate.change(serverFromString(self._reactor, self._text)._sslContextFactory)
+        except Exception as error:  # as above
+            _log.error("{error}; the last certificate stays", error=str(_no_endpoint(self._text, error)))
+        else:
+            _log.info("the certificate of HTTP read, for new connections")
+
     def _listens(self, port: Any) -> None:
         self._port = port
+
+
+@implementer(IOpenSSLContextFactory)
+class EndpointCertificate:
+    """
+    The certificate of an ``ssl:`` endpoint, which can be changed: with it TLS is 1.2 or 1.3, never less.
+
+    Args:
+        factory: Twisted's, made from the endpoint's text.
+    """
+
+    def __init__(self, factory: Any) -> None:
+        self.change(factory)
+
+    def change(self, factory: Any) -> None:
+        """Take another one, for connections made from now on; one that can't be used raises, and changes nothing."""
+        context = factory.getContext()
+        harden(context)
+        self._context = context
+
+    def getContext(self) -> Any:
+        """The context of a new connection."""
+        return self._context
 
 
 def _no_endpoint(text: str, error: BaseException | None) -> ListenError:

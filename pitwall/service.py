@@ -85,7 +85,7 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
         track_file = TrackFile(settings["TRACK_SECTORS_PATH"])
         tcp = None if settings["HTTP"] is not None else bind_tcp(settings["HOST"], settings["PORT"])
         udp = bind_udp(settings["HOST"], settings["UDP_PORT"])
-        metrics_tcp = metrics_port and bind_tcp(settings["HOST"], metrics_port, "METRICS_PORT")
+        metrics_tcp = metrics_port and _bind_metrics(settings["METRICS_HOST"], settings["HOST"], metrics_port)
     except (ListenError, ValueError) as error:
         raise SystemExit(f"pitwall: {error}") from None
 
@@ -275,6 +275,13 @@ def makeService(options: Options, reactor: Any = None) -> MultiService:
     return parent
 
 
+def _bind_metrics(metrics_host: str | None, host: str, port: int) -> Any:
+    """The socket of METRICS_PORT."""
+    if metrics_host is None:
+        return bind_tcp(host, port, "METRICS_PORT")
+    return bind_tcp(metrics_host, port, "METRICS_PORT", "METRICS_HOST")
+
+
 def _http_door(
     settings: dict[str, Any],
     tcp: Any,
@@ -286,9 +293,12 @@ def _http_door(
     """Where HTTP comes in: the port that is bound, under TLS or not, or the endpoint that is wanted instead."""
     if tcp is None:
         try:
-            return EndpointService(settings["HTTP"], site, reactor, goodbye)
+            endpoint = EndpointService(settings["HTTP"], site, reactor, goodbye)
         except ListenError as error:
             raise SystemExit(f"pitwall: {error}") from None
+        if endpoint.secure:
+            guards.reloads.append(endpoint.reload)
+        return endpoint
     if guards.certificate is None:
         return AdoptedPortService(tcp, site, reactor, goodbye)
     return AdoptedPortService(tcp, TLSMemoryBIOFactory(guards.certificate, False, site, reactor), reactor, goodbye)

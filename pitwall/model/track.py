@@ -121,6 +121,7 @@ def packaged_tracks() -> Tracks:
 
 
 def _track(name: str, entry: Any) -> Track:
+    _name(name, f"the track {name!a:.80}")
     if not isinstance(entry, dict):
         raise TrackFileError(f"{name}: wanted an object with total_m and sectors")
     total_m = _metres(entry.get("total_m"), f"{name}: total_m")
@@ -140,7 +141,9 @@ def _track(name: str, entry: Any) -> Track:
             raise TrackFileError(f"{where}: start_m is {start_m}, wanted {reached_m}, where the last one ends")
         if end_m <= reached_m:
             raise TrackFileError(f"{where}: end_m is {end_m}, wanted more than where it starts, {reached_m}")
-        sectors.append(Sector(str(row.get("name", f"S{index + 1}")), reached_m, end_m))
+        sector = str(row.get("name", f"S{index + 1}"))
+        _name(sector, f"{where}: the name {sector!a:.80}")
+        sectors.append(Sector(sector, reached_m, end_m))
         reached_m = end_m
     if abs(reached_m - total_m) > 0.5 or total_m <= sectors[-1].start_m:
         raise TrackFileError(f"{name}: the sectors end at {reached_m} m, wanted total_m, {total_m}")
@@ -148,7 +151,17 @@ def _track(name: str, entry: Any) -> Track:
     aliases = entry.get("aliases", [])
     if not isinstance(aliases, list) or not all(isinstance(alias, str) for alias in aliases):
         raise TrackFileError(f"{name}: aliases is not a list of names")
+    for alias in aliases:
+        _name(alias, f"{name}: the alias {alias!a:.80}")
     return Track(name, total_m, tuple(sectors), tuple(aliases), _finish_line(name, entry.get("finish_line")))
+
+
+def _name(name: str, where: str) -> None:
+    """JSON can say halves of characters, which no text can hold that is sent on."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise TrackFileError(f"{where} is no text") from None
 
 
 def _finish_line(name: str, value: Any) -> tuple[float, float] | None:

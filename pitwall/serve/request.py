@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import json
 from twisted.web.http import NO_CONTENT
-from twisted.web.server import Request
+from twisted.web.server import NOT_DONE_YET, Request
 
 from pitwall.contract.server import ErrorAnswer
 from pitwall.serve.budget import Holding
@@ -32,6 +32,16 @@ class BoundedRequest(Request):
     def __init__(self, *arguments: Any, **further: Any) -> None:
         super().__init__(*arguments, **further)
         self._holding = Holding(self.channel.site.bodies)
+
+    def render(self, resrc: Any) -> None:
+        """Have a resource answer; twisted.web would log each HEAD whose answer has a body, which it does not send."""
+        if self.method != b"HEAD":
+            super().render(resrc)
+            return
+        body = resrc.render(self)
+        if body is not NOT_DONE_YET:
+            self.responseHeaders.setRawHeaders(b"content-length", [b"%d" % len(body)])
+            self.finish()
 
     def write(self, data: bytes) -> None:
         """Write a part of the answer; one written in a single piece gets its length, not chunks."""

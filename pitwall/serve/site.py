@@ -39,6 +39,8 @@ MOST_UNREAD = 64 << 20
 HANDSHAKE_S = 5.0
 #: How long a connection over the limits has to ask its one question [s].
 _HURRIED_S = 2.0
+#: What a line of a header begins with that goes on with the one before (RFC 9112, section 5.2).
+_FOLDS = (b" ", b"\t")
 #: What such a connection gets an answer to: whoever looks after the server must see that it is well.
 _ALWAYS_ANSWERED = (b"/api/health", b"/api/live", b"/api/ready")
 
@@ -138,6 +140,13 @@ class BoundedChannel(HTTPChannel):
         if self.paused and not self._closing:
             self.paused = False
             super().dataReceived(b"")
+
+    def lineReceived(self, line: bytes) -> None:
+        """A line of the head; one that goes on with the header before it is read in other ways by some proxies."""
+        if line[:1] in _FOLDS:
+            self._respondToBadRequestAndDisconnect()
+        else:
+            super().lineReceived(line)
 
     def lineLengthExceeded(self, line: bytes) -> None:
         """A line of the head is over 16 KiB."""

@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -224,6 +225,28 @@ class StartTests(KeysCase):
         self.assertIn("#info] no API_KEYS_FILE: whoever reaches the port", self.log_of("no API_KEYS_FILE"))
         everywhere = self.log_of("no API_KEYS_FILE", "--host=0.0.0.0")
         self.assertIn("#warn] no API_KEYS_FILE: whoever reaches any address of this machine", everywhere)
+
+    def test_metrics_port(self) -> None:
+        """With keys, METRICS_PORT is warned of, which asks for none, unless it is for this machine alone."""
+        warning = "METRICS_PORT asks for no key"
+        for host, metrics_host, warned in (
+            ("127.0.0.1", None, False),
+            ("0.0.0.0", None, True),
+            ("0.0.0.0", "127.0.0.1", False),
+            ("127.0.0.1", "0.0.0.0", True),
+        ):
+            port = free_port()
+            more = {} if metrics_host is None else {"METRICS_HOST": metrics_host}
+            server = KeyedServer(f"--host={host}", METRICS_PORT=str(port), **more)
+            try:
+                server.wait_well()
+                self.assertEqual(f"#warn] {warning}" in server.log(), warned, (host, metrics_host))
+                socket.create_connection(("127.0.0.1", port), 5).close()
+                if not warned and host != "127.0.0.1":
+                    self.assertRaises(OSError, socket.create_connection, ("127.0.0.2", port), 5)
+            finally:
+                server.close()
+        self.assertNotIn(warning, self.log_of("no API_KEYS_FILE", METRICS_PORT=str(free_port())))
 
     def test_exposed(self) -> None:
         """Files that others may read, and keys that others may hear, are warned of."""

@@ -81,6 +81,16 @@ class TLSCase(SynchronousTestCase):
         assert found is not None
         return "second" if b"second" in found else "first"
 
+    def shaken(self, server: Server, version: ssl.TLSVersion, ciphers: str | None) -> str | None:
+        """The version that a client agrees on that has no other."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        if ciphers is not None:
+            context.set_ciphers(ciphers)
+        context.minimum_version = context.maximum_version = version
+        with socket.create_connection(("127.0.0.1", server.port), 5) as raw, context.wrap_socket(raw) as secured:
+            return secured.version()
+
 
 class ServerTests(TLSCase):
     """A server with TLS_CERT and TLS_KEY."""
@@ -135,16 +145,6 @@ class ServerTests(TLSCase):
                 plain.sendall(b"GET /api/health HTTP/1.1\r\nHost: wall\r\n\r\n")
                 self.assertNotIn(b"HTTP/1", plain.recv(4096))
             self.assertNotIn("Traceback", server.log())
-
-    def shaken(self, server: Server, version: ssl.TLSVersion, ciphers: str | None) -> str | None:
-        """The version that a client agrees on that has no other."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        if ciphers is not None:
-            context.set_ciphers(ciphers)
-        context.minimum_version = context.maximum_version = version
-        with socket.create_connection(("127.0.0.1", server.port), 5) as raw, context.wrap_socket(raw) as secured:
-            return secured.version()
 
     def test_frozen_client(self) -> None:
         """A client that does not read is closed like one without TLS, and holds up nobody."""
@@ -239,6 +239,34 @@ class EndpointTests(TLSCase):
             self.assertEqual(self.ask(server, "/api/ingest", json.dumps(POINT).encode()).status, 200)
             self.assertEqual(len(points_of(read_messages(screen, 5, lambda got: bool(points_of(got))))), 1)
         self.assertLess(server.stop(), 4)
+        self.assertNotIn("Traceback", server.log())
+
+    def test_ssl_again(self) -> None:
+        """Its certificate is read again on SIGHUP, a wrong one changes nothing, and less than TLS 1.2 is refused."""
+        port = free_port()
+        text = f"ssl:{port}:privateKey={self.key}:certKey={self.certificate}:interface=127.0.0.1"
+        server = Server("--http", text, AGG_WORKERS="1")
+        server.port = port
+        self.addCleanup(server.close)
+        wait_for("the server", lambda: self.answers(server))
+        for version, ciphers in ((ssl.TLSVersion.TLSv1_2, "ECDHE+AESGCM"), (ssl.TLSVersion.TLSv1_3, None)):
+            self.assertEqual(self.shaken(server, version, ciphers), version.name.replace("_", "."))
+        self.assertRaises(ssl.SSLError, self.shaken, server, ssl.TLSVersion.TLSv1_2, "ECDHE+AES:!AESGCM:!AESCCM")
+        self.assertRaises(ssl.SSLError, self.shaken, server, ssl.TLSVersion.TLSv1_1, "ALL:@SECLEVEL=0")
+        with self.screen(server) as screen:
+            write_certificate(self.directory, "second")
+            self.assertEqual(self.subject(server), "first")
+            server.process.send_signal(signal.SIGHUP)
+            wait_for("the second certificate", lambda: self.subject(server) == "second")
+            for wrong in (b"no key", b""):
+                said = server.log().count("the last certificate stays")
+                self.key.write_bytes(wrong)
+                server.process.send_signal(signal.SIGHUP)
+                wait_for("the line", lambda: server.log().count("the last certificate stays") > said)  # noqa: B023
+                self.assertEqual(self.subject(server), "second")
+            self.trust = trusting(self.certificate)
+            self.ask(server, "/api/ingest", json.dumps(POINT).encode())
+            self.assertEqual(len(points_of(read_messages(screen, 5, lambda got: bool(points_of(got))))), 1)
         self.assertNotIn("Traceback", server.log())
 
     def answers(self, server: Server) -> bool:

@@ -112,6 +112,13 @@ class WrongStartTests(SynchronousTestCase):
                 ports = {"PORT": str(free_port()), "UDP_PORT": str(free_port(socket.SOCK_DGRAM)), name: str(taken)}
                 self.check(f"{name} is {taken}, and ... port {taken} can't be had: .*", HOST="127.0.0.1", **ports)
 
+    def test_metrics_host(self) -> None:
+        """So is an address for the metrics that this machine does not have."""
+        for host in ("192.0.2.1", "no.such.host.invalid"):
+            port = str(free_port())
+            said = f"METRICS_HOST is {host}, wanted an address of this machine: .*"
+            self.check(said, HOST="127.0.0.1", METRICS_HOST=host, METRICS_PORT=port)
+
 
 class EndTests(SynchronousTestCase):
     """However the server ends, it ends cleanly and nothing stays behind."""

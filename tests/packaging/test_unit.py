@@ -31,6 +31,10 @@ class UnitTests(SynchronousTestCase):
         wanted = read_settings({}, {})["MAX_CONNECTIONS"] + RESERVED_DESCRIPTORS
         self.assertGreaterEqual(int(told["LimitNOFILE"]), wanted)
 
+    def test_reloads(self) -> None:
+        """`systemctl reload` sends the signal on which the server reads keys, certificate and track file again."""
+        self.assertEqual(directives()["ExecReload"], "/bin/kill -HUP $MAINPID")
+
     def test_hardened(self) -> None:
         """It may write to its directory alone, has no capability and can't get any."""
         told = directives()

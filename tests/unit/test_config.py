@@ -221,13 +221,15 @@ class WrongTests(SynchronousTestCase):
         """Only settings that may be any text are not in the list above."""
         self.assertEqual(
             {setting.name for setting in (*SETTINGS, DEMO)} - {name for name, _, _ in WRONG} - {"ALLOWED_ORIGINS"},
-            {"HOST", "HTTP", "S3_BUCKET", "S3_PREFIX", "AWS_REGION"},
+            {"HOST", "METRICS_HOST", "HTTP", "S3_BUCKET", "S3_PREFIX", "AWS_REGION"},
         )
 
     def test_together(self) -> None:
         """A certificate wants its key and the key its certificate, and neither goes with an endpoint."""
         self.assertEqual(ending(TLS_CERT=A_FILE), f"pitwall: TLS_CERT is {A_FILE} without TLS_KEY, wanted both")
         self.assertEqual(ending(TLS_KEY=A_FILE), f"pitwall: TLS_KEY is {A_FILE} without TLS_CERT, wanted both")
+        said = ending(METRICS_HOST="127.0.0.1")
+        self.assertEqual(said, "pitwall: METRICS_HOST is 127.0.0.1 without METRICS_PORT, wanted both")
         said = ending("--http=tcp:8081", TLS_CERT=A_FILE, TLS_KEY=A_FILE)
         self.assertEqual(said, f"pitwall: HTTP is tcp:8081 and TLS_CERT is {A_FILE}, wanted one of them")
 

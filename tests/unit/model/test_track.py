@@ -137,6 +137,11 @@ class ParseTests(SynchronousTestCase):
             ({"total_m": 400, "sectors": beyond}, "home: the sectors end at 400.45 m, wanted total_m, 400.0"),
             ({"total_m": 1000, "sectors": good, "aliases": "h"}, "home: aliases is not a list of names"),
             ({"total_m": 1000, "sectors": good, "aliases": [1]}, "home: aliases is not a list of names"),
+            ({"total_m": 1000, "sectors": good, "aliases": ["\ud800"]}, "home: the alias '\\ud800' is no text"),
+            (
+                {"total_m": 1000, "sectors": [{**good[0], "name": "\udfff"}, good[1]]},
+                "home: sector 1: the name '\\udfff' is no text",
+            ),
             (
                 {"total_m": 1000, "sectors": good, "finish_line": [33.5]},
                 "home: finish_line is [33.5], wanted latitude and",
@@ -162,6 +167,7 @@ class ParseTests(SynchronousTestCase):
             b"[" * 100_000,
             b'{"a":' * 100_000,
             b'{"a":1' + b"0" * 5000,
+            b'{"\\ud800": {"total_m": 1000, "sectors": [{"start_m": 0, "end_m": 1000}]}}',
         ):
             self.assertRaises(TrackFileError, parse_tracks, text)
 

@@ -7,6 +7,7 @@ import json
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
+from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.doubles import A_POINT, Answer, FakeConnection, Screen, WebServer, answers_in, handshake, publish
@@ -46,6 +47,30 @@ class SiteCase(SynchronousTestCase):
 
 class AnswerTests(SiteCase):
     """Answers are whole, in order, and as many as were asked for."""
+
+    def test_head_is_not_logged(self) -> None:
+        """Nothing is logged about a HEAD, whatever is answered; it tells the length, and the next answer follows."""
+        with capturedLogs() as logged:
+            for path in (b"/ws/realtime", b"*", b"/nowhere", b"/api/ingest", b"/api/%ff", b"/metrics", b"/api/health"):
+                head = b"HEAD %b HTTP/1.1\r\nHost: x\r\n\r\n" % path
+                connection = self.server.connect()
+                connection.deliver(head + HEALTH)
+                told = connection.flush()
+                first, _, rest = told.partition(b"\r\n\r\n")
+                self.assertRegex(first, rb"(?i)content-length: [1-9]")
+                self.assertTrue(rest.startswith(b"HTTP/1.1 200 OK"), told)
+            connection = self.server.connect()
+            connection.deliver(b"HEAD / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n")
+            self.assertTrue(connection.flush().startswith(b"HTTP/1.1 400 "))
+        self.assertEqual(logged, [])
+
+    def test_folded_header(self) -> None:
+        """A header that goes on in the next line is refused, whichever it is: proxies disagree on it."""
+        for lines in (b"Transfer-Encoding:\r\n chunked", b"Transfer-Encoding: chunked\r\n\t", b"X: a\r\n b", b" X: a"):
+            connection = self.server.connect()
+            connection.deliver(b"POST /api/ingest HTTP/1.1\r\nHost: x\r\n%b\r\n\r\n0\r\n\r\n" % lines + HEALTH)
+            (answer,) = answers_in(connection.flush())
+            self.assert_error(answer, 400)
 
     def test_length_not_chunks(self) -> None:
         """An answer says its length."""
