@@ -117,6 +117,9 @@ def _track(name: str, entry: Any) -> Track:
     aliases = entry.get("aliases", [])
     if not isinstance(aliases, list) or not all(isinstance(alias, str) for alias in aliases):
         raise TrackFileError(f"{name}: aliases is not a list of names")
+    for told in (name, *aliases, *(sector.name for sector in sectors)):
+        if not told.isprintable():
+            raise TrackFileError(f"{ascii(name)[1:-1]}: the name {told!a:.80} can't be printed")
     return Track(name, total_m, tuple(sectors), tuple(aliases), _finish_line(name, entry.get("finish_line")))
 
 
