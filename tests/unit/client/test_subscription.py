@@ -38,7 +38,10 @@ class SubscriptionTests(SynchronousTestCase):
 
     def test_told_nonsense(self) -> None:
         """A server's answer that no subscription can be is refused, as are messages nested too deeply to be read."""
-        for told in ({"chassis": 5}, {"track": []}, {"types": [None]}, {"max_hz": "x"}, {"max_hz": 10**400}):
+        nonsense: tuple[dict[str, Any], ...] = (
+            *({"chassis": 5}, {"track": []}, {"types": [None]}, {"max_hz": "x"}, {"max_hz": 10**400}),
+        )
+        for told in nonsense:
             self.assertRaises((TypeError, ValueError), Subscription.told, told)
         self.assertIsNone(PitWallClient()._parsed("[" * 100_000))
 

@@ -224,7 +224,7 @@ class LiveTests(SynchronousTestCase):
             self.assertEqual((tally.rows, tally.samples, tally.refused), (2, 1, 1), changes)
 
     def test_name_in_a_cell(self) -> None:
-        """A first line with the name of a column somewhere in it is no header by that, and costs the good ones nothing."""
+        """A first line with a column's name somewhere in it is no header by that, and costs the good ones nothing."""
         good = b"2025-09-06T18:41:40.5Z,barber,b,1,2,3"
         for first in (
             b"telemetry_name",
