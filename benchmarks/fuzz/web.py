@@ -255,9 +255,9 @@ class _Bodies(_Web):
         (answer,) = answers_in(sent)
         _answer_holds(answer)
         content = json.loads(answer.body)
-        # The second time, rows of the long form are duplicates.
+        # What came before tells what becomes of rows of the long form: the second time they are duplicates.
         taken = (content.get("accepted") or 0) + (content.get("duplicates") or 0)
-        return {"status": answer.status, "taken": taken, "refused": content.get("rejected_total")}
+        return {"status": answer.status, "rows": taken + (content.get("rejected_total") or 0)}
 
     def judge(self, data: bytes, found: Any) -> str:
         """The books must be exact, and what was accepted be there."""

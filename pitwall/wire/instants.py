@@ -64,6 +64,7 @@ _US: Final = 1_000_000
 _PLAIN_LENGTH: Final = 24
 _LONG_AGO_US: Final = -(1 << 62)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 #: The repairs made here, and what each one does.
 REPAIRS: Final = {
@@ -674,7 +675,8 @@ def _micros(value: str, name: str) -> int:
         and value[-1] == "Z"
     ):
         try:
-            return round(datetime.fromisoformat(value).timestamp() * _US)
+            return (datetime.fromisoformat(value) - _EPOCH) // _MICROSECOND
         except ValueError:
             pass
-    return round(moment(value, name).timestamp() * _US)
+    # In whole numbers: as a float the last moment of the year 9999 would be the first one after it.
+    return (moment(value, name) - _EPOCH) // _MICROSECOND
