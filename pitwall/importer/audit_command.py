@@ -66,9 +66,19 @@ async def fetch(server: str, get: Callable[..., Any], key: str | None = None) ->
     if response.code != 200:
         hint = "; it wants a key that may read" if response.code in (401, 403) else ""
         raise NoBooksError(f"{server}/api/ledger answers {response.code}, wanted 200{hint}")
+    return books_in(content, server)
+
+
+def books_in(content: bytes, server: str) -> Books:
+    """
+    The books in the answer of a server.
+
+    Raises:
+        NoBooksError: it is something else.
+    """
     try:
         return msgspec.json.decode(content, type=Books)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise NoBooksError(f"{server}/api/ledger is no ledger: {error}") from None
 
 

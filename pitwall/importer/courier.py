@@ -39,6 +39,7 @@ _NOT_REACHED = (
     ResponseNeverReceived,
     RequestTransmissionFailed,
 )
+_DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class SendError(Exception):
@@ -138,11 +139,11 @@ class Courier:
         try:
             if status in (200, 400):
                 return msgspec.json.decode(body, type=Answer)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except _DECODE_ERRORS:
             pass
         try:
             why = msgspec.json.decode(body, type=_Refusal).error
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except _DECODE_ERRORS:
             raise SendError(f"{self._server} answers {status}, and not as PitWall does") from None
         raise SendError(f"the server answers {status}: {ascii(why)[1:-1][:200]}")
 

@@ -23,7 +23,8 @@ _NO_TEXT = (
     (b"\xfe\xff", "UTF-16, wanted UTF-8"),
     (b"PAR1", "Parquet, wanted CSV or JSON"),
 )
-#: What no name of a column looks like: a number, or an ISO 8601 time.
+#: What no name of a column looks like: a number, or an ISO 8601 time; a number has no more characters.
+_LONGEST_VALUE = 100
 _VALUE = re.compile(rb'"?\s*(?:[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|\d{4}-\d\d-\d\d[T ].*)\s*"?')
 
 
@@ -83,7 +84,8 @@ def is_header(line: bytes) -> bool:
     A row without a header has a number or a time in it, as in
     ``,barber,GR86-004-78,3,,141.0``; a header has neither.
     """
-    return not any(_VALUE.fullmatch(cell.strip()) for cell in line.split(b","))
+    cells = (cell.strip() for cell in line.split(b","))
+    return not any(len(cell) <= _LONGEST_VALUE and _VALUE.fullmatch(cell) for cell in cells)
 
 
 def is_packed(begun: bytes) -> bool:

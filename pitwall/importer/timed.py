@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zlib
+from collections import Counter
 from typing import Final, NamedTuple, cast
 
 from pitwall.importer.formats import ReadError, is_packed, read_error, without_mark
@@ -87,13 +88,13 @@ def _by_car(laps: tuple[OfficialLap, ...]) -> dict[str, list[OfficialLap]]:
     that does not rise is another car's, and it is called by the same with a mark.
     """
     cars: dict[str, list[OfficialLap]] = {}
+    alike: Counter[str] = Counter()
     before: OfficialLap | None = None
     name = ""
     for lap in laps:
         if before is None or lap.car != before.car or lap.number <= before.number:
-            name = lap.car
-            while name in cars:
-                name += "'"
+            name = lap.car + "'" * alike[lap.car]
+            alike[lap.car] += 1
         before = lap
         cars.setdefault(name, []).append(lap)
     return cars

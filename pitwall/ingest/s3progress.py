@@ -131,7 +131,7 @@ class ProgressTable:
         try:
             content = self._store.read()
             saved = None if content is None else msgspec.json.decode(content, type=_Saved)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             return [f"the saved progress can't be used, all is read anew: {str(error)[:80]}"]
         if saved is not None and saved.place == self._place:
             self._objects = saved.objects

@@ -157,11 +157,9 @@ def _track(name: str, entry: Any) -> Track:
 
 
 def _name(name: str, where: str) -> None:
-    """JSON can say halves of characters, which no text can hold that is sent on."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        raise TrackFileError(f"{where} is no text") from None
+    """JSON can say halves of characters, which no text can hold that is sent on, and what moves a terminal's cursor."""
+    if not name.isprintable():
+        raise TrackFileError(f"{where} can't be printed")
 
 
 def _finish_line(name: str, value: Any) -> tuple[float, float] | None:

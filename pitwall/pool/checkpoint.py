@@ -66,7 +66,7 @@ class CheckpointStore:
                 self._generation, newest = found
         try:
             return None if newest is None else msgspec.msgpack.decode(newest, type=Checkpoint)
-        except msgspec.MsgspecError:  # of another version
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):  # of another version
             return None
 
     def save(self, checkpoint: Checkpoint) -> bool:

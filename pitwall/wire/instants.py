@@ -23,7 +23,7 @@ instants are held in a window and leave in the order of the car's clock.
 from __future__ import annotations
 
 from collections import deque
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from pitwall.wire.fields import moment
@@ -35,6 +35,8 @@ MOST_REMEMBERED: Final = 512
 US: Final = 1_000_000
 LONG_AGO_US: Final = -(1 << 62)
 _PLAIN_LENGTH: Final = 24
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 #: The repairs made here, and what each one does.
 REPAIRS: Final = {
@@ -127,7 +129,8 @@ def micros(value: str, name: str) -> int:
         and value[-1] == "Z"
     ):
         try:
-            return round(datetime.fromisoformat(value).timestamp() * US)
+            return (datetime.fromisoformat(value) - _EPOCH) // _MICROSECOND
         except ValueError:
             pass
-    return round(moment(value, name).timestamp() * US)
+    # In whole numbers: as a float the last moment of the year 9999 would be the first one after it.
+    return (moment(value, name) - _EPOCH) // _MICROSECOND

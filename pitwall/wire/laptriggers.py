@@ -205,7 +205,7 @@ class TriggerTable:
             raise WireError("missing_field", f"{shown(event)} is no event that is known", "meta_event")
         if "timestamp" not in sent:
             raise WireError("missing_field", "timestamp is missing", "timestamp")
-        at_us = round(moment(sent["timestamp"], "timestamp").timestamp() * _US)
+        at_us = (moment(sent["timestamp"], "timestamp") - _EPOCH) // timedelta(microseconds=1)
         lap = int(number(CHANNELS["lap"], sent["lap"], "lap")) if "lap" in sent else None
         kind, time_s, bad_time = self._kind, None, False
         value = sent.get("value", "")

@@ -17,7 +17,7 @@ from twisted.internet.error import ConnectError
 from twisted.trial.unittest import SynchronousTestCase
 
 from pitwall.importer.audit import Books, equations
-from pitwall.importer.audit_command import NoBooksError, fetch, report
+from pitwall.importer.audit_command import NoBooksError, books_in, fetch, report
 from pitwall.keys.key import READ
 from tests.doubles import A_POINT, Screen, WebServer
 from tests.unit.serve.test_auth import Held
@@ -114,6 +114,17 @@ class ReportTests(AuditCase):
         self.output.seek(0)
         self.assertEqual(self.status(self.answer, as_json=True), 1)
         self.assertEqual(json.loads(self.output.getvalue())["ok"], False)
+
+
+class BooksTests(SynchronousTestCase):
+    """`books_in` reads an answer."""
+
+    def test_nonsense(self) -> None:
+        """What is no ledger is told by a sentence, however deep it is nested."""
+        for content in (b"", b"\xff", b"{}", b'{"x":' + b"[" * 5000):
+            with self.assertRaises(NoBooksError) as caught:
+                books_in(content, "http://pit:8081")
+            self.assertIn("http://pit:8081/api/ledger is no ledger", str(caught.exception))
 
 
 class FetchTests(AuditCase):

@@ -21,6 +21,9 @@ from tests.unit.importer.doubles import FakePost, FakeScreen, FakeServer, a_cour
 
 HEADER = b"track,chassis,speed\n"
 
+#: JSON nested too deeply to be read.
+DEEP = b'{"x":' + b"[" * 5000 + b"]" * 5000 + b"}"
+
 
 def a_batch(rows: int = 3) -> Batch:
     """Some CSV rows."""
@@ -159,7 +162,7 @@ class CourierTests(SynchronousTestCase):
 
     def test_another_server(self) -> None:
         """An answer that is not PitWall's is told as such."""
-        for status, body in ((404, b"<html>"), (200, b"hello"), (200, b"{}"), (400, b"\xff"), (302, b"")):
+        for status, body in ((404, b"<html>"), (200, b"hello"), (200, b"{}"), (400, b"\xff"), (302, b""), (200, DEEP)):
             self.server.answers = [(status, body)]
             failed = self.failureResultOf(self.deliver(a_batch()), SendError).value
             self.assertEqual(str(failed), f"http://pit:8081 answers {status}, and not as PitWall does")

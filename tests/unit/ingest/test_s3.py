@@ -616,6 +616,8 @@ class ProgressTests(S3TestCase):
         self.assertIn("can't be used", self.lines()[0])
         self.restart(store)
         self.assertEqual(self.speeds(), [])
+        self.restart(MemoryStore(b'{"place":"/race","x":' + b"[" * 5000))
+        self.assertEqual(self.speeds(), [1])
 
     def test_disk_full(self) -> None:
         """Where progress can't be saved, reading goes on, and the log says so once."""

@@ -137,10 +137,10 @@ class ParseTests(SynchronousTestCase):
             ({"total_m": 400, "sectors": beyond}, "home: the sectors end at 400.45 m, wanted total_m, 400.0"),
             ({"total_m": 1000, "sectors": good, "aliases": "h"}, "home: aliases is not a list of names"),
             ({"total_m": 1000, "sectors": good, "aliases": [1]}, "home: aliases is not a list of names"),
-            ({"total_m": 1000, "sectors": good, "aliases": ["\ud800"]}, "home: the alias '\\ud800' is no text"),
+            ({"total_m": 1000, "sectors": good, "aliases": ["\ud800"]}, "home: the alias '\\ud800' can't be printed"),
             (
                 {"total_m": 1000, "sectors": [{**good[0], "name": "\udfff"}, good[1]]},
-                "home: sector 1: the name '\\udfff' is no text",
+                "home: sector 1: the name '\\udfff' can't be printed",
             ),
             (
                 {"total_m": 1000, "sectors": good, "finish_line": [33.5]},

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import struct
+import zlib
 
 import msgspec
 from twisted.trial.unittest import SynchronousTestCase
@@ -85,6 +87,13 @@ class CheckpointTests(SynchronousTestCase):
         (store := self.store()).save(self.a_checkpoint(10))
         store.save(Checkpoint("ten", self.remembered))  # type: ignore[arg-type]
         self.assertIsNone(self.store().load())
+
+    def test_spoilt(self) -> None:
+        """A content that is whole and yet can't be read is none either."""
+        for content in (b"\x82\xa1\x80", b"\x82\xa1x" + b"\x91" * 5000, b""):
+            head = struct.pack("<QQQ", 1, len(content), zlib.crc32(content))
+            os.pwrite(self.fd, head + content, 0)
+            self.assertIsNone(self.store().load(), content[:9])
 
     def test_room(self) -> None:
         """There is room for what is remembered of as many cars as are followed, and no more is taken."""

@@ -223,6 +223,15 @@ class LiveTests(SynchronousTestCase):
             tally = self.live.joiner.tally
             self.assertEqual((tally.rows, tally.samples, tally.refused), (2, 1, 1), changes)
 
+    def test_last_moment(self) -> None:
+        """A row of the last moment there is costs the others nothing, and neither does one of the first."""
+        ends = ("9999-12-31T23:59:59.999999999Z", "0001-01-01T00:00:00Z")
+        datagrams = [self.row(vehicle_id=f"b{n}", meta_time=end) for n, end in enumerate(ends)]
+        datagrams += [self.row(vehicle_id=f"c{n}", timestamp=end) for n, end in enumerate(ends)]
+        points = self.points(*datagrams, self.row(vehicle_id="good"))
+        self.assertEqual(sorted(p["chassis"] for p in points), ["b0", "b1", "c0", "c1", "good"])
+        self.assertEqual({p["meta_time"] for p in points if p["chassis"] == "b0"}, {"9999-12-31T23:59:59.999999Z"})
+
     def test_name_in_a_cell(self) -> None:
         """A first line with a column's name somewhere in it is no header by that, and costs the good ones nothing."""
         good = b"2025-09-06T18:41:40.5Z,barber,b,1,2,3"
