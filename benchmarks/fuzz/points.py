@@ -42,7 +42,7 @@ class _Datagrams(Target):
             "pitwall.wire.live",
             "pitwall.wire.longform",
         ),
-        *("pitwall.wire.instants", "pitwall.wire.cells", "pitwall.wire.widecsv", "pitwall.wire.columnar"),
+        *("pitwall.wire.joiner", "pitwall.wire.cells", "pitwall.wire.widecsv", "pitwall.wire.columnar"),
     )
 
     def __init__(self) -> None:
@@ -174,7 +174,7 @@ class _Text(Target):
 
     of: ClassVar[tuple[str, ...]] = (
         *("pitwall.wire.tables", "pitwall.wire.widecsv", "pitwall.wire.laptriggers", "pitwall.wire.longform"),
-        *("pitwall.wire.instants", "pitwall.wire.pieces", "pitwall.wire.cells"),
+        *("pitwall.wire.joiner", "pitwall.wire.pieces", "pitwall.wire.cells"),
     )
     family = (WireError,)
     path = "barber/R1_barber_lap_time.csv"
