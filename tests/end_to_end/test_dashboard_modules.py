@@ -51,6 +51,25 @@ async () => {
 }
 """
 
+#: A car with laps of two layouts of its track, the second of which is in force.
+LAYOUTS = """
+async () => {
+    const { Race } = await import("/dashboard/race.js");
+    const race = new Race();
+    const lap = (number, layout, ...sectors) => ({
+        chassis: "a", track: "home", lap: number, kind: "clean", layout,
+        sector_times_s: sectors, mini_times_s: sectors.map((time) => time / 2), lap_time_s: 60,
+    });
+    race.lapsWanted = race.allLapsWanted = false;
+    race.update({ data: [], gaps: [], insights: [], meta: { tracksChanged: ["home"] } });
+    const asked = race.allLapsWanted;
+    const laps = [lap(1, 0, 20, 40), lap(2, 1, 35, 25), lap(3, 1, 34, 26)];
+    race.laps({ tracks: [{ track: "home", layout: 1 }], cars: [], laps }, true);
+    const [car] = race.cars.values();
+    return [asked, car.bestSectors, car.bestMinis];
+}
+"""
+
 
 class ModuleTests(DashboardCase):
     """Functions that are given values and give values."""
@@ -139,3 +158,9 @@ class ModuleTests(DashboardCase):
             self.assertLess(max(steps[-10:]), 4e-5)
             self.assertLess(abs(found["drawn"][100] - 0.99), 0.003)
             self.assertEqual(found["still"], [0.2, 0.2])
+
+    def test_layouts(self) -> None:
+        """When the track file was read again, all laps are asked for, and bests are those of the layout in force."""
+        with running() as server, self.viewer(server) as viewer:
+            asked, sectors, minis = viewer.page.evaluate(LAYOUTS)
+        self.assertEqual((asked, sectors, minis), (True, [34, 25], [17, 12.5]))

@@ -110,7 +110,9 @@ export class Race {
     }
     this.gaps(message.gaps);
     for (const insight of message.insights) this.standing.add(insight);
-    if (message.meta?.corrections?.length) this.lapsWanted = this.allLapsWanted = true;
+    if (message.meta?.corrections?.length || message.meta?.tracksChanged?.length) {
+      this.lapsWanted = this.allLapsWanted = true;
+    }
   }
 
   /** @param {any[]} gaps */
@@ -126,14 +128,19 @@ export class Race {
     for (const { mini_times_s: minis, ...lap } of answer.laps) {
       const car = this.car(lap);
       const { laps } = car;
-      if (lap.kind === "clean") car.bestMinis = least(car.bestMinis, minis);
+      // Of another layout its parts are others.
+      const comparable = lap.layout === this.tracks.get(lap.track)?.layout;
+      if (comparable && lap.kind === "clean") car.bestMinis = least(car.bestMinis, minis);
       if (minis.some(known) && lap.lap >= (car.miniLap?.lap ?? 0)) {
         car.miniLap = { lap: lap.lap, kind: lap.kind, times: minis };
       }
       laps.set(lap.lap, lap);
       if (laps.size > MOST_LAPS) laps.delete(Math.min(...laps.keys()));
     }
-    for (const car of this.cars.values()) car.bestSectors = fastest([...car.laps.values()]);
+    for (const car of this.cars.values()) {
+      const layout = this.tracks.get(car.track)?.layout;
+      car.bestSectors = fastest([...car.laps.values()].filter((lap) => lap.layout === layout));
+    }
   }
 
   /**
