@@ -2,18 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from tests.end_to_end.modules import ModuleCase
 
-from tests.end_to_end.harness import running
-from tests.end_to_end.test_dashboard import DashboardCase
-
-#: Calls a function of a module for each list of arguments.
-CALL = """
-async ([module, name, calls]) => {
-    const found = await import(`/dashboard/${module}.js`);
-    return calls.map((parts) => found[name](...parts));
-}
-"""
 #: Drives a car around the lap that a module has learnt from fixes on a circle of a kilometre.
 AROUND = """
 async () => {
@@ -71,96 +61,71 @@ async () => {
 """
 
 
-class ModuleTests(DashboardCase):
+class ModuleTests(ModuleCase):
     """Functions that are given values and give values."""
-
-    def call(self, page: Any, module: str, name: str, *calls: list[Any]) -> list[Any]:
-        """What a function of a module returns for each list of arguments."""
-        found: list[Any] = page.evaluate(CALL, [module, name, list(calls)])
-        return found
 
     def test_figures(self) -> None:
         """Times, gaps and ages are written as on a timing screen; what is not known is a dash."""
-        with running() as server, self.viewer(server) as viewer:
-            page = viewer.page
-            times = self.call(page, "format", "lapTime", [97.754], [59.9996], [28.9], [None], [3661.5])
-            self.assertEqual(times, ["1:37.754", "1:00.000", "28.900", "–", "61:01.500"])
-            gaps = self.call(
-                page, "format", "gap", [0.683, 0], [75.2, 0], [98.1, 1], [200, 2], [None, None], [-0.001, 0]
-            )
-            self.assertEqual(gaps, ["+0.683", "+1:15.200", "+1 lap", "+2 laps", "–", "+0.000"])
-            self.assertEqual(
-                self.call(page, "format", "signed", [-0.0131, 3], [0.01, 1], [None, 2]), ["−0.013", "0.0", "–"]
-            )
-            ages = self.call(page, "format", "age", [0.4], [7.9], [125], [7300], [None])
-            self.assertEqual(ages, ["<1 s", "7 s", "2 min", "2 h", "–"])
-            names = self.call(
-                *(page, "format", "shortName"),
-                *(["GR86-004-78", ["GR86-004-78", "GR86-002-2"]], ["GR86-004-78", ["GR86-004-78", "GR86-002-78"]]),
-            )
-            self.assertEqual(names, ["78", "6-004-78"])
+        times = self.call("format", "lapTime", [97.754], [59.9996], [28.9], [None], [3661.5])
+        self.assertEqual(times, ["1:37.754", "1:00.000", "28.900", "–", "61:01.500"])
+        gaps = self.call("format", "gap", [0.683, 0], [75.2, 0], [98.1, 1], [200, 2], [None, None], [-0.001, 0])
+        self.assertEqual(gaps, ["+0.683", "+1:15.200", "+1 lap", "+2 laps", "–", "+0.000"])
+        self.assertEqual(self.call("format", "signed", [-0.0131, 3], [0.01, 1], [None, 2]), ["−0.013", "0.0", "–"])
+        ages = self.call("format", "age", [0.4], [7.9], [125], [7300], [None])
+        self.assertEqual(ages, ["<1 s", "7 s", "2 min", "2 h", "–"])
+        names = self.call(
+            *("format", "shortName"),
+            *(["GR86-004-78", ["GR86-004-78", "GR86-002-2"]], ["GR86-004-78", ["GR86-004-78", "GR86-002-78"]]),
+        )
+        self.assertEqual(names, ["78", "6-004-78"])
 
     def test_judgements(self) -> None:
         """Bests, tires, states and what is dropped are told as the documents say."""
-        with running() as server, self.viewer(server) as viewer:
-            page = viewer.page
-            marks = self.call(
-                page, "bests", "mark", [28.5, 28.6, 28.5], [28.6, 28.6, 28.5], [28.7, 28.6, 28.5], [28, None, None]
-            )
-            self.assertEqual(marks, ["field", "own", "", ""])
-            best = self.call(
-                page, "bests", "fieldBests", [[28.5, 44.0, None], [[28.4, None, 30.0], [28.9, 45.0, 29.0]]]
-            )
-            self.assertEqual(best, [[28.4, 44.0, None]])
-            losses = [
-                [{"predicted_loss_per_lap_seconds": loss, "lossInterval": [low, 0.5]}]
-                for loss, low in ((0.3, 0.1), (0.16, 0.1), (0.09, 0.01), (0.05, 0.01), (0.3, -0.1), (0.03, 0.01))
-            ]
-            levels = self.call(page, "tires", "lossLevel", *losses, [None])
-            self.assertEqual(levels, ["critical", "high", "medium", "low", "", "", ""])
-            states = self.call(
-                *(page, "carstate", "carState"),
-                *([0.1, 140, False], [0.1, 2, False], [0.1, 0, True], [0.1, 120, None], [5.1, 140, True]),
-            )
-            self.assertEqual(states, ["running", "stopped", "pit", "running", "silent"])
-            dropped = self.call(
-                page, "trust", "drops", [{"refused": {"udp": {"not_json": 2}, "http": {}}, "udpKernelDrops": 1}]
-            )
-            self.assertEqual(dropped, [[["udp", "not_json", 2], ["udp", "no room in the kernel", 1]]])
-            chosen = self.call(
-                page, "selection", "choose", [[], "a"], [["a"], "b"], [["a", "b"], "c"], [["a", "b"], "a"]
-            )
-            self.assertEqual(chosen, [["a"], ["a", "b"], ["a", "c"], ["b"]])
-            kept = self.call(page, "settings", "parse", [None], ["{"], ['{"theme":"pink","units":"mph","track":7}'])
-            self.assertEqual([each["units"] for each in kept], ["km/h", "km/h", "mph"])
-            self.assertEqual({(each["theme"], each["track"]) for each in kept}, {("system", None)})
+        marks = self.call("bests", "mark", [28.5, 28.6, 28.5], [28.6, 28.6, 28.5], [28.7, 28.6, 28.5], [28, None, None])
+        self.assertEqual(marks, ["field", "own", "", ""])
+        best = self.call("bests", "fieldBests", [[28.5, 44.0, None], [[28.4, None, 30.0], [28.9, 45.0, 29.0]]])
+        self.assertEqual(best, [[28.4, 44.0, None]])
+        losses = [
+            [{"predicted_loss_per_lap_seconds": loss, "lossInterval": [low, 0.5]}]
+            for loss, low in ((0.3, 0.1), (0.16, 0.1), (0.09, 0.01), (0.05, 0.01), (0.3, -0.1), (0.03, 0.01))
+        ]
+        levels = self.call("tires", "lossLevel", *losses, [None])
+        self.assertEqual(levels, ["critical", "high", "medium", "low", "", "", ""])
+        states = self.call(
+            *("carstate", "carState"),
+            *([0.1, 140, False], [0.1, 2, False], [0.1, 0, True], [0.1, 120, None], [5.1, 140, True]),
+        )
+        self.assertEqual(states, ["running", "stopped", "pit", "running", "silent"])
+        dropped = self.call("trust", "drops", [{"refused": {"udp": {"not_json": 2}, "http": {}}, "udpKernelDrops": 1}])
+        self.assertEqual(dropped, [[["udp", "not_json", 2], ["udp", "no room in the kernel", 1]]])
+        chosen = self.call("selection", "choose", [[], "a"], [["a"], "b"], [["a", "b"], "c"], [["a", "b"], "a"])
+        self.assertEqual(chosen, [["a"], ["a", "b"], ["a", "c"], ["b"]])
+        kept = self.call("settings", "parse", [None], ["{"], ['{"theme":"pink","units":"mph","track":7}'])
+        self.assertEqual([each["units"] for each in kept], ["km/h", "km/h", "mph"])
+        self.assertEqual({(each["theme"], each["track"]) for each in kept}, {("system", None)})
 
     def test_outline(self) -> None:
         """A lap of positions gives the outline, kept ones included; half of one, or nonsense, gives none."""
-        with running() as server, self.viewer(server) as viewer:
-            found = viewer.page.evaluate(AROUND)
-            self.assertEqual(found["seen"], [[0, False], [0.25, False], [0.5, False], [0.75, False]])
-            self.assertTrue(found["ready"])
-            self.assertLess(max(found["off"]), 3.0)
-            self.assertEqual(found["nothing"], [None] * 4)
+        found = self.page.evaluate(AROUND)
+        self.assertEqual(found["seen"], [[0, False], [0.25, False], [0.5, False], [0.75, False]])
+        self.assertTrue(found["ready"])
+        self.assertLess(max(found["off"]), 3.0)
+        self.assertEqual(found["nothing"], [None] * 4)
 
     def test_motion(self) -> None:
         """A car moves between its messages, over the line too, never backwards, and stops when they do."""
-        with running() as server, self.viewer(server) as viewer:
-            found = viewer.page.evaluate(ALONG)
-            steps = [
-                (after - before + 0.5) % 1 - 0.5
-                for before, after in zip(found["drawn"], found["drawn"][1:], strict=False)
-            ]
-            self.assertGreaterEqual(min(steps), 0)
-            self.assertLess(max(steps), 5e-4)
-            self.assertGreater(min(steps[5:90]), 0)
-            self.assertLess(max(steps[-10:]), 4e-5)
-            self.assertLess(abs(found["drawn"][100] - 0.99), 0.003)
-            self.assertEqual(found["still"], [0.2, 0.2])
+        found = self.page.evaluate(ALONG)
+        steps = [
+            (after - before + 0.5) % 1 - 0.5 for before, after in zip(found["drawn"], found["drawn"][1:], strict=False)
+        ]
+        self.assertGreaterEqual(min(steps), 0)
+        self.assertLess(max(steps), 5e-4)
+        self.assertGreater(min(steps[5:90]), 0)
+        self.assertLess(max(steps[-10:]), 4e-5)
+        self.assertLess(abs(found["drawn"][100] - 0.99), 0.003)
+        self.assertEqual(found["still"], [0.2, 0.2])
 
     def test_layouts(self) -> None:
         """When the track file was read again, all laps are asked for, and bests are those of the layout in force."""
-        with running() as server, self.viewer(server) as viewer:
-            asked, sectors, minis = viewer.page.evaluate(LAYOUTS)
+        asked, sectors, minis = self.page.evaluate(LAYOUTS)
         self.assertEqual((asked, sectors, minis), (True, [34, 25], [17, 12.5]))

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from twisted.trial.unittest import SynchronousTestCase
+from tests.end_to_end.modules import ModuleCase
 
-from tests.end_to_end.test_dashboard import CHROMIUM
-from tests.end_to_end.test_dashboard_modules import CALL
-
-#: Where ``/dashboard/`` is.
-FILES = Path(__file__).parents[2] / "pitwall/serve"
 #: What is kept of a car after points, each with the ranges that came with it; beside it a table of laps.
 RECORD = """
 async ([points, laps, length]) => {
@@ -106,26 +99,6 @@ def drive(laps: int, m_s: float = 40.0, from_m: float = 900.0, each_s: float = 0
     ]
 
 
-class ModuleCase(SynchronousTestCase):
-    """An empty page that loads modules from their files, without a server."""
-
-    if CHROMIUM is None:
-        skip = "needs chromium"
-
-    def setUp(self) -> None:
-        """Open it."""
-        from playwright.sync_api import sync_playwright
-
-        playwright = sync_playwright().start()
-        self.addCleanup(playwright.stop)
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        self.addCleanup(browser.close)
-        self.page: Any = browser.new_page()
-        self.page.route("**/*", lambda route: route.fulfill(body="", content_type="text/html"))
-        self.page.route("**/*.js", lambda route: route.fulfill(path=FILES / urlsplit(route.request.url).path[1:]))
-        self.page.goto("http://pitwall.invalid/")
-
-
 class RecordingTests(ModuleCase):
     """The laps of a car as they are kept."""
 
@@ -217,11 +190,6 @@ class RecordingTests(ModuleCase):
 
 class CurveTests(ModuleCase):
     """Functions that are given values and give values."""
-
-    def call(self, module: str, name: str, *calls: list[Any]) -> list[Any]:
-        """What a function of a module returns for each list of arguments."""
-        found: list[Any] = self.page.evaluate(CALL, [module, name, list(calls)])
-        return found
 
     def test_values(self) -> None:
         """Between two samples a value lies in proportion; outside of them, and in a hole, there is none."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tests.end_to_end.harness import running, wait_for
+from tests.end_to_end.modules import CALL
 from tests.end_to_end.test_dashboard import ELSEWHERE, ROWS, DashboardCase, Viewer
-from tests.end_to_end.test_dashboard_modules import CALL
 
 #: Counts the tones and keeps the notifications, where a test can see them.
 EARS = """
