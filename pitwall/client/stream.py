@@ -284,6 +284,8 @@ def _checked(content: Any) -> str:
         value = content.get(name)
         if value is not None and type(value) is not wanted and not (kind == "insight_update" and wanted is list):
             raise TypeError(name)
+    if not (content.get("epoch") or "").isascii():  # it goes into an address
+        raise TypeError("epoch")
     for name in needed or ():
         if content[name] is None and name not in _NULL:
             raise TypeError(name)

@@ -27,6 +27,8 @@ from pitwall.serve.budget import Budget, Holding
 from pitwall.serve.request import BoundedRequest, error_body
 from pitwall.serve.seats import Seat, Seats, share_of
 
+#: Python reads no number of over 4,300 digits, and Twisted does not expect that of a Content-Length.
+_MOST_DIGITS = 4000
 #: What of an over-long body is still read and thrown away, so that the client can read the answer [s].
 _LINGER_S = 2.0
 #: How long the last answer may take to reach a client that has gone quiet [s].
@@ -199,6 +201,8 @@ class BoundedChannel(HTTPChannel):
     def _maybeChooseTransferDecoder(self, header: bytes, data: bytes) -> bool:
         # Any other encoding, or one before HTTP/1.1, could be read in another way by a proxy on the way here.
         if header == b"Transfer-Encoding" and (data.lower() != b"chunked" or self._version != b"HTTP/1.1"):
+            return bool(self._failChooseTransferDecoder())
+        if header == b"Content-Length" and len(data) > _MOST_DIGITS:
             return bool(self._failChooseTransferDecoder())
         return bool(super()._maybeChooseTransferDecoder(header, data))
 

@@ -22,7 +22,7 @@ from msgspec import MsgspecError, Struct, json, msgpack
 
 from pitwall.hub import Hub
 from pitwall.serve.live.batch import narrowed
-from pitwall.serve.live.subscription import UNASKED, AskError, Subscription, from_message, from_query
+from pitwall.serve.live.subscription import UNASKED, AskError, Subscription, from_message, from_query, shown
 
 _SINCE = re.compile(r"([0-9A-Za-z_-]{1,64}):(\d{1,18})", re.ASCII)
 _NUMBER = re.compile(r"\d{1,18}", re.ASCII)
@@ -132,7 +132,7 @@ class _Name(Struct):
 def _since(text: Any, insight_seq: str | None) -> Since:
     found = _SINCE.fullmatch(text) if isinstance(text, str) else None
     if found is None:
-        raise AskError(f"since is {str(text)[:40]!a}, wanted EPOCH:SEQ such as 5f0c2a9e:4242")
+        raise AskError(f"since is {shown(text)!a}, wanted EPOCH:SEQ such as 5f0c2a9e:4242")
     if insight_seq is not None and not _NUMBER.fullmatch(insight_seq):
         raise AskError(f"insight_seq is {insight_seq[:40]!a}, wanted a whole number of 0 or more")
     return Since(found[1], int(found[2]), None if insight_seq is None else int(insight_seq))

@@ -134,19 +134,27 @@ def _checked(asked: Mapping[str, Any]) -> Subscription:
     if rate is not None:
         known = isinstance(rate, int | float) and not isinstance(rate, bool)
         if not known or not LEAST_HZ <= rate <= MOST_HZ:
-            raise AskError(f"max_hz is {str(rate)[:40]}, wanted {LEAST_HZ:g} to {MOST_HZ:g}")
+            raise AskError(f"max_hz is {shown(rate)}, wanted {LEAST_HZ:g} to {MOST_HZ:g}")
         rate = float(rate)
     return Subscription(**lists, max_hz=rate)
 
 
+def shown(value: Any) -> str:
+    """What was sent, for a message that says so: the beginning of it."""
+    try:
+        return str(value)[:40]
+    except (RecursionError, ValueError):  # lists in lists in lists, or a number of thousands of digits
+        return f"a long {type(value).__name__}"
+
+
 def _names(member: str, value: Any) -> frozenset[str]:
     if not isinstance(value, list) or not value:
-        raise AskError(f"{member} is {str(value)[:40]!a}, wanted a list of names")
+        raise AskError(f"{member} is {shown(value)!a}, wanted a list of names")
     if len(value) > MOST_NAMES:
         raise AskError(f"{member} has {len(value)} names, wanted {MOST_NAMES} at most")
     for name in value:
         if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME:
-            raise AskError(f"{member} has {str(name)[:40]!a}, wanted names of 1 to {MAX_NAME} characters")
+            raise AskError(f"{member} has {shown(name)!a}, wanted names of 1 to {MAX_NAME} characters")
         if not name.isprintable() or '"' in name or "\\" in name:
             raise AskError(
                 f"{member} has {name[:40]!a}, wanted names without quotes, backslashes and control characters"

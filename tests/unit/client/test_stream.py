@@ -273,6 +273,7 @@ class NumbersTests(StreamCase):
             *({**snapshot, "data": data} for data in (7, None, ["point"])),
             {name: value for name, value in snapshot.items() if name != "data"},
             {**snapshot, "epoch": 7},
+            {**telemetry(1, 2), "epoch": "\ud800"},
             {**telemetry(0, 1), "conflated": "x"},
             {**insight(1), "insight_seq": 1.5},
             {**telemetry(0, 1), "type": math.nan},

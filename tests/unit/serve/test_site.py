@@ -325,6 +325,7 @@ class MalformedRequestTests(SiteCase):
             b"Content-Length: +5",
             b"Content-Length: 5, 5",
             b"Content-Length: 0x5",
+            b"Content-Length: " + b"9" * 5000,
             b"Transfer-Encoding: gzip",
             b"Transfer-Encoding: identity",
             b"Transfer-Encoding:",

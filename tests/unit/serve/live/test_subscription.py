@@ -29,6 +29,11 @@ SUBSCRIPTIONS = st.builds(
     st.none() | st.floats(LEAST_HZ, MOST_HZ),
 )
 
+#: A list in a list, and so on, too deep to be shown.
+NESTED: list[Any] = []
+for _ in range(5000):
+    NESTED = [NESTED]
+
 
 class QueryTests(SynchronousTestCase):
     """A subscription by the address."""
@@ -97,6 +102,8 @@ class MessageTests(SynchronousTestCase):
             ("chassis", "a", "chassis is 'a', wanted a list of names"),
             ("chassis", [], "chassis is '[]', wanted a list of names"),
             ("chassis", {"a": 1}, "chassis is \"{'a': 1}\", wanted a list of names"),
+            ("chassis", [NESTED], "chassis has 'a long list', wanted names of 1 to 64 characters"),
+            ("max_hz", NESTED, "max_hz is a long list, wanted 0.1 to 100"),
             ("chassis", [7], "chassis has '7', wanted names of 1 to 64 characters"),
             ("chassis", [""], "chassis has '', wanted names of 1 to 64 characters"),
             ("channels", ['a"b'], f"channels has 'a\"b', {odd}"),
