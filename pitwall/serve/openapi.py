@@ -179,7 +179,12 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
         tag="Pages",
     ),
     "dashboard": Operation(
-        {200: {JAVASCRIPT: _TEXT, CSS: _TEXT, SVG: _TEXT}, 404: {JSON: ErrorAnswer}},
+        {
+            200: {JAVASCRIPT: _TEXT, CSS: _TEXT, SVG: _TEXT},
+            404: {JSON: ErrorAnswer},
+            406: {JSON: ErrorAnswer},
+            503: {JSON: ErrorAnswer},
+        },
         path=(DASHBOARD_FILE,),
         scope=None,
         tag="Pages",
@@ -199,7 +204,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
 _SAID: Final = {
     200: "the answer",
     404: "there is no such thing",
-    406: "Accept wants neither JSON nor CSV",
+    406: "Accept wants neither JSON nor CSV, or Accept-Encoding no gzip where there is nothing else",
     409: "the body before this one of the same upload is not taken yet",
     415: "another type or encoding of the body",
     **_ALWAYS,

@@ -37,13 +37,13 @@ class File(NamedTuple):
             content, packed, f"{content_type}; charset=utf-8".encode(), sha256(content).hexdigest()[:20].encode()
         )
 
-    def answer(self, request: Any, caching: bytes = ASK) -> bytes:
-        """The file, unless the browser has it already."""
+    def answer(self, request: Any, caching: bytes = ASK, packed: bool = False) -> bytes:
+        """The file, unless the browser has it already; ``packed`` in any case, or as the browser likes."""
         vary = [*request.responseHeaders.getRawHeaders(b"vary", []), b"Accept-Encoding"]
         request.setHeader(b"vary", b", ".join(vary))
         request.setHeader(b"content-type", self.content_type)
         request.setHeader(b"cache-control", caching)
-        packed = takes_gzip(request.getHeader(b"accept-encoding"))
+        packed = packed or takes_gzip(request.getHeader(b"accept-encoding"))
         if request.setETag(b'"%s%s"' % (self.etag, b"-gz" if packed else b"")) is CACHED:
             return b""
         if packed:

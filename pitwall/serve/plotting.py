@@ -3,14 +3,14 @@ Plotly's script, which the dashboard draws traces with: from the installed packa
 
 The package is not imported, for what is wanted of it runs in browsers alone: its file is found,
 and read and packed when the first browser asks for it, in a thread, since that takes a fifth
-of a second. What is kept is the packed one. Its address has the
-version in it, so that browsers need never ask again. A server without the package, or
+of a second. What is kept, and sent, is the packed one: every browser takes that, and five
+megabytes for each connection that asks and does not read would fill the memory. Its address has
+the version in it, so that browsers need never ask again. A server without the package, or
 without the file in it, does all else.
 """
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -23,9 +23,12 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from pitwall.serve.packed import KEEP, File, takes_gzip
+from pitwall.serve.request import error_body
 
 PACKAGE: Final = "plotly"
 JAVASCRIPT: Final = "text/javascript"
+#: Requests that may wait for it to be packed.
+MOST_WAITING: Final = 20
 
 
 def script_path() -> Path | None:
@@ -73,13 +76,21 @@ class PlottingLibrary:
         return cls(script_path() if name else None, name)
 
     async def answer(self, request: Any) -> bytes | None:
-        """The script, packed once for all; None when it could not be read."""
+        """
+        The script, packed once for all; None when it could not be read.
+
+        Who does not take gzip gets 406; who comes when too many wait for it to be packed already, 503.
+        """
+        accept = request.getHeader(b"accept-encoding")
+        # Who says nothing takes anything (RFC 9110, section 12.5.3).
+        if accept is not None and not takes_gzip(accept):
+            request.setResponseCode(406)
+            return error_body("this file is sent packed by gzip alone")
+        if self._waiting is not None and len(self._waiting) >= MOST_WAITING:
+            request.setResponseCode(503)
+            return error_body("too many wait for this file")
         found = self._file or await self._packed()
-        if found is None:
-            return None
-        if not takes_gzip(request.getHeader(b"accept-encoding")):
-            found = await self._in_thread(_unpacked, found)
-        return found.answer(request, KEEP)
+        return None if found is None else found.answer(request, KEEP, packed=True)
 
     def _packed(self) -> Deferred[File | None]:
         waiter: Deferred[File | None] = Deferred()
@@ -105,7 +116,3 @@ class PlottingLibrary:
 
 def _read(path: Path) -> File:
     return File.of(path.read_bytes(), JAVASCRIPT)._replace(content=b"")
-
-
-def _unpacked(file: File) -> File:
-    return file._replace(content=gzip.decompress(file.packed))

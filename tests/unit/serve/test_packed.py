@@ -18,6 +18,11 @@ class Request:
     def __init__(self, **headers: str) -> None:
         self.asked = {name.replace("_", "-").encode(): value.encode() for name, value in headers.items()}
         self.responseHeaders = Headers()
+        self.status = 200
+
+    def setResponseCode(self, code: int) -> None:
+        """The status of the answer."""
+        self.status = code
 
     def getHeader(self, name: bytes) -> bytes | None:
         """One it was sent."""

@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from pitwall.serve import plotting
-from pitwall.serve.plotting import PlottingLibrary, script_name, script_path
+from pitwall.serve.plotting import MOST_WAITING, PlottingLibrary, script_name, script_path
 from tests.unit.serve.test_packed import Request
 from tests.unit.serve.test_page import BROWSER
 from tests.unit.serve.test_rest import RestCase
@@ -64,12 +64,22 @@ class PlottingLibraryTests(SynchronousTestCase):
         self.assertEqual(self.work, [])
 
     def test_plain(self) -> None:
-        """Who does not take gzip gets it as it is, unpacked in a thread too."""
-        _, answer = self.ask()
+        """Who does not take gzip gets none of it; who does not say what it takes, the packed one."""
+        request, answer = self.ask(accept_encoding="identity")
+        self.assertIn(b"gzip", self.successResultOf(answer) or b"")
+        self.assertEqual((request.status, self.work), (406, []))
+        request, answer = self.ask()
         self.work.pop()()
-        self.assertNoResult(answer)
+        self.assertEqual(gzip.decompress(self.successResultOf(answer) or b""), self.path.read_bytes())
+        self.assertEqual(request.answered("content-encoding"), "gzip")
+
+    def test_many(self) -> None:
+        """So many may wait for it to be packed; more are to ask again."""
+        asked = [self.ask(accept_encoding="gzip") for _ in range(MOST_WAITING + 2)]
+        self.assertEqual([request.status for request, _ in asked], [200] * MOST_WAITING + [503] * 2)
         self.work.pop()()
-        self.assertEqual(self.successResultOf(answer), self.path.read_bytes())
+        for _, answer in asked[:MOST_WAITING]:
+            self.assertEqual(gzip.decompress(self.successResultOf(answer) or b""), self.path.read_bytes())
 
     def test_unreadable(self) -> None:
         """A file that cannot be read is none; it is tried again when it is asked for again."""
