@@ -1,8 +1,8 @@
 """
 Measure PitWall: ``python -m benchmarks [--quick] [scenario …]``, all of them by default.
 
-They are idle, race, udp, fanout, http, slow, subscribed, throttled, long, micro, forecast, sectors, ticks and
-accuracy.
+They are idle, race, udp, fanout, http, slow, subscribed, throttled, long, micro, forecast, sectors, ticks, dashboard
+(with Chromium) and accuracy.
 Starts servers of its own on loopback ports, one after the other, and prints a table;
 ``accuracy`` prints tables of its own, with what each figure is wanted to be. Figures of
 one run compare with one another; those of two machines, or of two hours on a shared one,
@@ -17,6 +17,7 @@ import platform
 import time
 
 from benchmarks.accuracy import accuracy
+from benchmarks.dashboard import dashboard
 from benchmarks.delivery import subscribed, throttled
 from benchmarks.forecast import forecast
 from benchmarks.longrows import long
@@ -37,6 +38,7 @@ def main() -> None:
         "forecast": forecast,
         "sectors": sectors,
         "ticks": ticks,
+        "dashboard": dashboard,
     }
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     names = [*known, "accuracy"]

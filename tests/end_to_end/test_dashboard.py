@@ -20,6 +20,8 @@ ROWS = "#tower tbody tr"
 CARS = 20
 #: Of the browser's main thread, on a machine that does other things too.
 BUSY_SHARE = 0.4
+#: What JavaScript's memory may grow by in the first minute, in which lines get longer and tables fuller [MB].
+GROWN_MB = 8.0
 #: A name that the browser resolves to this machine, but does not take for it: a page from there is not secure.
 ELSEWHERE = "wall.example"
 #: A race is watched for so long, and looked at so often [s].
@@ -65,12 +67,15 @@ class Viewer:
         page: Playwright's.
         console: what it wrote, and errors that nobody caught.
         hosts: those it asked for anything.
+        session: with the browser's own tools.
     """
 
     def __init__(self, page: Any, server: Server, path: str = "/") -> None:
         self.page = page
         self.console: list[str] = []
         self.hosts: set[str] = set()
+        self.session = page.context.new_cdp_session(page)
+        self.session.send("Performance.enable")
         page.on("console", lambda message: self.console.append(message.text))
         page.on("pageerror", lambda error: self.console.append(str(error)))
         page.on("request", lambda request: self.hosts.add(urlsplit(request.url).netloc))
@@ -91,18 +96,25 @@ class Viewer:
         """Wait until a text stands there."""
         wait_for(f"{text!r} in {selector}", lambda: text in self.text(selector), within_s)
 
+    def metric(self, name: str) -> float:
+        """One of the browser's own figures."""
+        metrics = self.session.send("Performance.getMetrics")["metrics"]
+        return float(next(each["value"] for each in metrics if each["name"] == name))
+
+    def busy_s(self) -> float:
+        """For how long its main thread has worked by now."""
+        return self.metric("TaskDuration")
+
     def busy_share(self, for_s: float) -> float:
         """How much of a time, from now on, the browser's main thread works."""
-        session = self.page.context.new_cdp_session(self.page)
-        session.send("Performance.enable")
-
-        def busy_s() -> float:
-            metrics = session.send("Performance.getMetrics")["metrics"]
-            return float(next(each["value"] for each in metrics if each["name"] == "TaskDuration"))
-
-        before_s, began = busy_s(), time.monotonic()
+        before_s, began = self.busy_s(), time.monotonic()
         time.sleep(for_s)
-        return (busy_s() - before_s) / (time.monotonic() - began)
+        return (self.busy_s() - before_s) / (time.monotonic() - began)
+
+    def heap_mb(self) -> float:
+        """What JavaScript holds when garbage has been collected [MB]."""
+        self.session.send("HeapProfiler.collectGarbage")
+        return self.metric("JSHeapUsedSize") / 1e6
 
     def overflow_px(self) -> int:
         """How much wider the page is than the window."""
@@ -144,7 +156,12 @@ class RaceTests(DashboardCase):
     """The demo race on a screen."""
 
     def test_watched(self) -> None:
-        """Cars are soon seen; for a minute the order is the server's, no other host is asked, the console is empty."""
+        """
+        Cars are soon seen; for a minute the order is the server's, no other host is asked, the console is empty.
+
+        With two of the twenty cars selected and their traces drawn, the browser's main thread has most of its time to
+        itself meanwhile, and its memory grows by little.
+        """
         with running("--demo") as server, self.viewer(server, cold=FIRST_ROW) as viewer:
             # A server that has just started, and a browser that has never been there.
             viewer.page.wait_for_function("() => window.firstRowMs !== undefined")
@@ -152,12 +169,21 @@ class RaceTests(DashboardCase):
             sys.stdout.write(f" first rows after {first_s:.2f} s ")
             self.assertLess(first_s, FIRST_ROWS_S)
             viewer.wait_rows()
-            end, seen = time.monotonic() + WATCHED_S, set()
+            for row in (2, 4):
+                viewer.page.locator(f"{ROWS}:nth-child({row})").click()
+            viewer.page.get_by_role("button", name="Traces").click()
+            viewer.page.wait_for_selector("#detail .plot .scatterlayer path.js-line", state="attached")
+            heap_mb, busy_s, began = viewer.heap_mb(), viewer.busy_s(), time.monotonic()
+            end, seen = began + WATCHED_S, set()
             while time.monotonic() < end:
                 # Between the answer and the next message the order may be another one: then it is asked again.
                 wait_for("the server's order", lambda: len(set(map(tuple, viewer.page.evaluate(ORDERS)))) == 1, 2)
                 seen.add(tuple(viewer.page.evaluate(ORDERS)[1]))
                 time.sleep(LOOK_S)
+            busy, grown_mb = (viewer.busy_s() - busy_s) / (time.monotonic() - began), viewer.heap_mb() - heap_mb
+            sys.stdout.write(f" main thread {busy:.0%} busy, heap {heap_mb:.1f} + {grown_mb:.1f} MB ")
+            self.assertLess(busy, BUSY_SHARE)
+            self.assertLess(grown_mb, GROWN_MB)
             self.assertGreater(len(seen), 1, "nobody overtook anybody: that told nothing")
             self.assertEqual(viewer.text(f"{ROWS}:first-child .c-pos"), "1")
             self.assertEqual(viewer.text(f"{ROWS}:first-child .c-gap"), "Leader")
@@ -166,14 +192,6 @@ class RaceTests(DashboardCase):
             self.assertTrue(viewer.page.locator("#demo").is_visible())
             self.assertEqual(viewer.console, [])
             self.assertEqual(viewer.hosts, {f"127.0.0.1:{server.port}"})
-
-    def test_light_work(self) -> None:
-        """With twenty cars and two of them selected, the browser's main thread has most of its time to itself."""
-        with running("--demo") as server, self.viewer(server) as viewer:
-            viewer.wait_rows()
-            for row in (2, 4):
-                viewer.page.locator(f"{ROWS}:nth-child({row})").click()
-            self.assertLess(viewer.busy_share(8), BUSY_SHARE)
 
     def test_keyboard(self) -> None:
         """Arrow keys go from car to car, Enter selects one and compares another, Esc lets go, ? explains."""
