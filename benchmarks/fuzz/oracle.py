@@ -90,10 +90,14 @@ def refusal_holds(error: WireError) -> None:
 
 def alike(one: Decoded, other: Decoded) -> bool:
     """Whether two results of the same bytes say the same, however it is written."""
-    reasons = [(row, error.reason) for row, error in one.refused]
-    if reasons != [(row, error.reason) for row, error in other.refused]:
+    if _reasons(one) != _reasons(other):
         return False
     return one.raws == other.raws or list(map(_said, one.raws)) == list(map(_said, other.raws))
+
+
+def _reasons(found: Decoded) -> list[tuple[int, str]]:
+    """Of what is nested very deeply it depends on the stack by then, whether that or another fault is found first."""
+    return [(row, error.reason.replace("too_deep", "not_json")) for row, error in found.refused]
 
 
 def as_many(one: Decoded, other: Decoded) -> bool:

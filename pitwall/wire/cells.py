@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import csv
+from typing import Final
 
 from pitwall.wire.errors import WireError
+
+#: What may stand around a cell; Python takes some control characters for blanks too, which no text may have.
+_BLANK: Final = " \t\r"
 
 
 def cells_of(line: bytes, wanted: int) -> list[str] | None:
@@ -19,7 +23,7 @@ def cells_of(line: bytes, wanted: int) -> list[str] | None:
         WireError: it is not UTF-8, no CSV, or has more or fewer cells.
     """
     try:
-        content = line.decode().strip(" \t\r")
+        content = line.decode().strip(_BLANK)
     except UnicodeDecodeError as error:
         raise WireError("not_utf8", f"byte {error.start} is not UTF-8") from None
     if not content.strip(","):
@@ -32,4 +36,4 @@ def cells_of(line: bytes, wanted: int) -> list[str] | None:
         raise WireError("csv_fields", f"no CSV line: {str(error)[:60]}") from None
     if len(cells) != wanted:
         raise WireError("csv_fields", f"a row with {len(cells)} fields under a header with {wanted}")
-    return [cell.strip() for cell in cells]
+    return [cell.strip(_BLANK) for cell in cells]

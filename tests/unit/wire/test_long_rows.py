@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from pitwall.wire.cells import cells_of
 from pitwall.wire.live import LiveDecoder
 from pitwall.wire.longform import COLUMNS
 from pitwall.wire.points import PointDecoder
@@ -245,6 +246,10 @@ class LiveTests(SynchronousTestCase):
             decoded = self.live.datagrams([good, first + b"\n" + good], 0.0)
             self.assertEqual([point.chassis for point in decoded.points[:1] + decoded.points[-1:]], ["b", "b"], first)
             self.assertEqual(len(decoded.points) + len(decoded.refused), 3, first)
+
+    def test_control_characters(self) -> None:
+        """One at the end of a cell is no blank: it costs that row, also beside one that is no text."""
+        self.assertEqual(cells_of(b" a ,\tb\x1f,c", 3), ["a", "b\x1f", "c"])
 
     def test_without_time(self) -> None:
         """Rows without any time get that of their arrival; a channel that comes again begins another instant."""
