@@ -101,6 +101,7 @@ class ServerTests(TLSCase):
         with self.serving(MAX_BODY="100000", **self.files) as server, self.screen(server) as screen:
             answer = self.ask(server, "/api/health")
             self.assertEqual(answer.headers["Strict-Transport-Security"], "max-age=31536000")
+            self.assertRegex(server.log(), rf"the dashboard is at https://\S+:{server.port}/")
             large = [{**POINT, "n": n, "note": "x" * 4000} for n in range(20)]
             answer = self.ask(server, "/api/ingest", json.dumps(large).encode())
             self.assertEqual((answer.status, answer.headers["Strict-Transport-Security"]), (200, "max-age=31536000"))
