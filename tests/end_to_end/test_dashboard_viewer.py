@@ -71,6 +71,16 @@ SMALL = """
     .filter(([, box]) => Math.min(box.width, box.height) < least - 0.5)
     .map(([text, { width, height }]) => `${text}: ${width} by ${height}`)
 """
+#: How far the middle of what opens in the bar is from that of its neighbour [px].
+APART = """
+() => {
+    const middle = (selector) => {
+        const box = document.querySelector(selector).getBoundingClientRect();
+        return (box.top + box.bottom) / 2;
+    };
+    return Math.abs(middle("#trust .trust-clocks summary") - middle("#trust .trust-oldest dd"));
+}
+"""
 #: Drives a car around a circle of a kilometre and at last within it, from one share of the lap to another.
 LANE = """
 async ([from, to, speed]) => {
@@ -156,6 +166,7 @@ class ChoiceTests(ViewerCase):
             self.assertEqual(viewer.overflow_px(), 0)
             shown = "() => getComputedStyle(document.querySelector('#tower .legend .key')).display"
             self.assertEqual(viewer.page.evaluate(shown), "block")
+            self.assertLess(viewer.page.evaluate(APART), 2)
             viewer.page.goto(f"http://127.0.0.1:{server.port}/docs")
             viewer.page.wait_for_selector("#op-cars .try")
             self.assertEqual(viewer.page.evaluate(SMALL, FINGER_PX), [])
