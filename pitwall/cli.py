@@ -210,7 +210,7 @@ def run_tail(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> 
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "websockets":
             raise
-        sys.stderr.write("pitwall: tail needs the package websockets: pip install 'pitwall[client]'\n")
+        sys.stderr.write("pitwall: tail needs the package websockets: pip install websockets\n")
         return 1
     return run(arguments)
 

@@ -137,6 +137,14 @@ class Guards(Service):
     def _say_who_may(self) -> None:
         settings = self._settings
         everywhere, local = _reach(settings)
+        if settings["HTTP"] is None:
+            host = "localhost" if everywhere else settings["HOST"]
+            self.log.info(
+                "the dashboard is at {scheme}://{host}:{port}/, for those who write programs there is /docs",
+                scheme="https" if self.secure else "http",
+                host=f"[{host}]" if ":" in host else host,
+                port=settings["PORT"],
+            )
         if self.keys is None:
             if everywhere:
                 self.log.warn("no API_KEYS_FILE: whoever reaches any address of this machine may read, and send points")

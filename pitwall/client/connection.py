@@ -289,7 +289,7 @@ def _unpacker(encoding: str) -> Callable[[bytes], Any] | None:
     try:
         return packed.unpacker()
     except ModuleNotFoundError as error:
-        raise ClientError("the encoding msgpack needs the package msgpack: pip install 'pitwall[client]'") from error
+        raise ClientError("the encoding msgpack needs the package msgpack: pip install msgpack") from error
 
 
 def _reason(body: bytes | bytearray | None) -> str:

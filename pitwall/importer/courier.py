@@ -199,4 +199,6 @@ def told(failed: Exception) -> str:
         return f"can't be reached: {str(failed).rstrip('.')}"
     if isinstance(reasons[0], error.ConnectionClosed):
         return "closed the connection"
+    if "certificate verify failed" in str(reasons[0]):  # OpenSSL's words
+        return "has a certificate that is not trusted (SSL_CERT_FILE)"
     return f"can't be asked: {str(reasons[0])[:120] or type(reasons[0]).__name__}"

@@ -61,6 +61,26 @@ async () => {
     return { quiet, first, early, due, later: told };
 }
 """
+#: What a finger should hit on a touch screen is at least so wide and high.
+FINGER_PX = 36
+#: What can be pressed and is smaller, in words.
+SMALL = """
+(least) => [...document.querySelectorAll("button, select, summary")]
+    .filter((one) => one.checkVisibility())
+    .map((one) => [one.textContent.slice(0, 20), one.getBoundingClientRect()])
+    .filter(([, box]) => Math.min(box.width, box.height) < least - 0.5)
+    .map(([text, { width, height }]) => `${text}: ${width} by ${height}`)
+"""
+#: How far the middle of what opens in the bar is from that of its neighbour [px].
+APART = """
+() => {
+    const middle = (selector) => {
+        const box = document.querySelector(selector).getBoundingClientRect();
+        return (box.top + box.bottom) / 2;
+    };
+    return Math.abs(middle("#trust .trust-clocks summary") - middle("#trust .trust-oldest dd"));
+}
+"""
 #: Drives a car around a circle of a kilometre and at last within it, from one share of the lap to another.
 LANE = """
 async ([from, to, speed]) => {
@@ -135,6 +155,22 @@ class ChoiceTests(ViewerCase):
             page.keyboard.press("?")
             self.assertIn("Choose the cars", viewer.text("dialog[open]"))
             self.assertEqual(viewer.console, [])
+
+    def test_touched(self) -> None:
+        """On a touch screen a finger hits what can be pressed, on both pages; the legend's marks are by the words."""
+        with running("--demo") as server, self.viewer(server, 390, 844, has_touch=True, is_mobile=True) as viewer:
+            viewer.wait_rows()
+            viewer.page.locator(f"{ROWS}:nth-child(3)").click()
+            viewer.page.get_by_role("button", name="Traces").click()
+            self.assertEqual(viewer.page.evaluate(SMALL, FINGER_PX), [])
+            self.assertEqual(viewer.overflow_px(), 0)
+            shown = "() => getComputedStyle(document.querySelector('#tower .legend .key')).display"
+            self.assertEqual(viewer.page.evaluate(shown), "block")
+            self.assertLess(viewer.page.evaluate(APART), 2)
+            viewer.page.goto(f"http://127.0.0.1:{server.port}/docs")
+            viewer.page.wait_for_selector("#op-cars .try")
+            self.assertEqual(viewer.page.evaluate(SMALL, FINGER_PX), [])
+            self.assertEqual(viewer.overflow_px(), 0)
 
     def test_not_secure(self) -> None:
         """Where the browser shows no notifications, for the page came by http, that is said in words."""

@@ -18,6 +18,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect, unix_connect
 
+from pitwall.serve.live.websocket import CLOSE_S
 from pitwall.tls import Certificate, TLSError
 from tests.end_to_end.certificates import trusting, write_certificate
 from tests.end_to_end.harness import Server, free_port, points_of, read_messages, wait_for
@@ -100,6 +101,7 @@ class ServerTests(TLSCase):
         with self.serving(MAX_BODY="100000", **self.files) as server, self.screen(server) as screen:
             answer = self.ask(server, "/api/health")
             self.assertEqual(answer.headers["Strict-Transport-Security"], "max-age=31536000")
+            self.assertRegex(server.log(), rf"the dashboard is at https://\S+:{server.port}/")
             large = [{**POINT, "n": n, "note": "x" * 4000} for n in range(20)]
             answer = self.ask(server, "/api/ingest", json.dumps(large).encode())
             self.assertEqual((answer.status, answer.headers["Strict-Transport-Security"]), (200, "max-age=31536000"))
@@ -129,6 +131,9 @@ class ServerTests(TLSCase):
             self.assertLess(time.monotonic() - started, 1)
             self.assertEqual(screen.close_code, 1000)
             other = self.screen(server)
+            # When one that had not answered would be cut.
+            time.sleep(CLOSE_S + 0.5)
+            self.assertNotIn("Traceback", server.log())
             took = server.stop()
             closed = self.assertRaises(ConnectionClosed, lambda: [other.recv(timeout=5) for _ in range(1000)])
             self.assertEqual(closed.rcvd.code, 1001)

@@ -24,6 +24,8 @@ from pitwall.wire.points import PointDecoder
 from tests.doubles import Screen, WebServer, a_hub, told_of
 
 ROOT = Path(__file__).parents[2]
+#: A line that has pip look for PitWall in the index.
+BY_NAME = r"pip install (?:-\S+ )*['\"]?pitwall(?![\w.-]).*"
 
 
 def blocks(document: str, language: str) -> list[str]:
@@ -39,6 +41,16 @@ class DocumentTests(SynchronousTestCase):
         rows = re.findall(r"^\| `([A-Z0-9_]+)` \| (.*) \| (.*) \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
         wanted = [(setting.name, setting.default_text, setting.help) for setting in (*SETTINGS, DEMO)]
         self.assertEqual(rows, wanted)
+
+    def test_own_package(self) -> None:
+        """PitWall is installed from a path wherever that is told: the index has another project of its name."""
+        found = []
+        for path in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "pitwall").rglob("*.*")]:
+            if path.suffix in (".md", ".py", ".js", ".html"):
+                found += [f"{path.name}: {line}" for line in re.findall(BY_NAME, path.read_text())]
+        self.assertEqual(found, [])
+        self.assertRegex("$ pip install 'pitwall[client]'", BY_NAME)
+        self.assertNotRegex("$ pip install 'pitwall-0.1.0-py3-none-any.whl[client]'", BY_NAME)
 
     def test_metrics(self) -> None:
         """The table of metrics has every one with its type, labels and help, and no other."""

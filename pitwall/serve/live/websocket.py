@@ -214,7 +214,12 @@ class TelemetryClient(WebSocketServerProtocol):
         abort = abort and not self.wasClean
         super().dropConnection(abort)
         if not abort:
-            self.factory.reactor.callLater(CLOSE_S, self.transport.abortConnection)
+            self.factory.reactor.callLater(CLOSE_S, self._cut)
+
+    def _cut(self) -> None:
+        # Of TLS nothing is left to be shut down once the connection is gone.
+        if self.transport is not None and self.transport.connected:
+            self.transport.abortConnection()
 
     def onAutoPingTimeout(self) -> None:
         """No answer to a ping: cut the connection, unless the ping waits behind much that is unsent."""

@@ -66,7 +66,7 @@ export function beginnings({ origin, host, websocket, locked, udpPort }, point) 
     "};",
   ];
   const python = [
-    "# pip install 'pitwall[client]'",
+    "# In a checkout of PitWall: pip install '.[client]'",
     "import asyncio",
     ...(locked ? ["import os"] : []),
     "",

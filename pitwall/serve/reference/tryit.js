@@ -11,6 +11,8 @@ import { curl } from "./lines.js";
 const MOST_SHOWN = 200000;
 /** What is posted stands in one line, where it is so short: then its line of curl is one too [characters]. */
 const BODY_WIDTH = 120;
+/** Nothing is a trial run for the server, which this page may share with a race that is on. */
+const REAL = "What is sent here is real: every screen gets these points, and the car is in the race from then on.";
 
 /**
  * @typedef {object} About
@@ -48,6 +50,7 @@ export class TryIt {
       { class: "try" },
       this.line.element,
       ...this.#fields(),
+      ...(this.bodies.length ? [make("p", { class: "real", text: REAL })] : []),
       this.button,
       this.said,
       this.more,

@@ -134,6 +134,4 @@ class WithoutWebsocketsTests(SynchronousTestCase):
         errors = io.StringIO()
         self.patch(sys, "stderr", errors)
         self.assertEqual(cli.main(["tail"]), 1)
-        self.assertEqual(
-            errors.getvalue(), "pitwall: tail needs the package websockets: pip install 'pitwall[client]'\n"
-        )
+        self.assertEqual(errors.getvalue(), "pitwall: tail needs the package websockets: pip install websockets\n")

@@ -6,6 +6,7 @@ import random
 from itertools import islice
 from typing import Any
 
+from OpenSSL import SSL
 from twisted.internet import error
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
@@ -28,6 +29,10 @@ DEEP = b'{"x":' + b"[" * 5000 + b"]" * 5000 + b"}"
 def a_batch(rows: int = 3) -> Batch:
     """Some CSV rows."""
     return Batch(CSV, HEADER, b"".join(b"barber,GR86-1,%03d\n" % n for n in range(rows)), 1)
+
+
+#: As pyOpenSSL raises it.
+UNTRUSTED = SSL.Error([("SSL routines", "", "certificate verify failed")])
 
 
 class CourierTests(SynchronousTestCase):
@@ -201,6 +206,7 @@ class ToldTests(SynchronousTestCase):
             (ResponseNeverReceived([Failure(error.ConnectionLost())]), "closed the connection"),
             (ResponseNeverReceived([Failure(error.ConnectionDone())]), "closed the connection"),
             (ResponseNeverReceived([Failure(CancelledError())]), "does not answer within 60 s"),
+            (ResponseNeverReceived([Failure(UNTRUSTED)]), "has a certificate that is not trusted (SSL_CERT_FILE)"),
             (ResponseNeverReceived([Failure(ValueError("bad certificate"))]), "can't be asked: bad certificate"),
         )
         for failed, words in cases:
