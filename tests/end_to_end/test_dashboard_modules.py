@@ -60,6 +60,37 @@ async () => {
 }
 """
 
+#: Two cars, one of which has had the best lap of all for long, when the newest lap is better still.
+OUTDONE = """
+async () => {
+    const { Race } = await import("/dashboard/race.js");
+    const race = new Race();
+    const lap = (chassis, number, best, field_best) => ({
+        chassis, track: "home", lap: number, kind: "clean", layout: 0, best, field_best,
+        sector_times_s: [20, 40], mini_times_s: [], lap_time_s: 60,
+    });
+    const tell = (...laps) => race.laps({ tracks: [{ track: "home", layout: 0 }], cars: [], laps });
+    tell(lap("a", 1, true, true), lap("a", 2, false, false), lap("b", 1, true, false));
+    tell(lap("b", 9, true, true));
+    const flags = ({ chassis, laps }) => [...laps.values()].map((one) => [chassis, one.lap, one.best, one.field_best]);
+    return [...race.cars.values()].flatMap(flags);
+}
+"""
+#: How long points were on their way, as it is shown at some moments.
+DELAYS = """
+async () => {
+    const { Delays } = await import("/dashboard/delays.js");
+    const delays = new Delays();
+    const shown = [delays.median(0)];
+    delays.add([1000, 1200], 1240, 0);
+    shown.push(delays.median(100), delays.median(4900), delays.median(5100));
+    delays.add([], 9000, 9000);
+    delays.add([NaN, 1000, 99000], 90000, 9000);
+    shown.push(delays.median(9000));
+    return shown;
+}
+"""
+
 
 class ModuleTests(ModuleCase):
     """Functions that are given values and give values."""
@@ -129,3 +160,24 @@ class ModuleTests(ModuleCase):
         """When the track file was read again, all laps are asked for, and bests are those of the layout in force."""
         asked, sectors, minis = self.page.evaluate(LAYOUTS)
         self.assertEqual((asked, sectors, minis), (True, [34, 25], [17, 12.5]))
+
+    def test_outdone(self) -> None:
+        """A lap that was the best until a newer one was better is not the best any more, however old it is."""
+        found = self.page.evaluate(OUTDONE)
+        wanted = [["a", 1, True, False], ["a", 2, False, False], ["b", 1, False, False], ["b", 9, True, True]]
+        self.assertEqual(found, wanted)
+
+    def test_delay(self) -> None:
+        """The delay is that of now: nothing where nothing comes, nor where times are of the past or to come."""
+        self.assertEqual(self.page.evaluate(DELAYS), [None, 40, 40, None, None])
+
+    def test_unclean_sectors(self) -> None:
+        """Sectors of a lap that was not clean are no bests; those of the lap under way after it may be."""
+        ended = {"kind": "estimated", "sector_times_s": [20.0, 40.0, None]}
+        result = {"lastLap": {"kind": "estimated"}}
+        found = self.call(
+            *("bests", "judgeable"),
+            *([[20.0, 40.0, None], result, ended], [[19.5, 40.0, None], result, ended], [[20.0, 40.0], result, None]),
+            *([[20.0, 40.0], {"lastLap": {"kind": "clean"}}, None], [[20.0], None, None]),
+        )
+        self.assertEqual(found, [[None] * 3, [19.5, None, None], [None, None], [20.0, 40.0], [20.0]])

@@ -76,6 +76,20 @@ async (points) => {
     return [told(whole), told(holed)];
 }
 """
+#: Feeds a recorder with a car of whose clock the server tells something, and tells how much is kept of each lap.
+STOPPED = """
+async ([points, state]) => {
+    const { Recorder } = await import("/dashboard/recorder.js");
+    const { idOf } = await import("/dashboard/race.js");
+    const about = { track: "barber", chassis: "one" };
+    const car = { laps: new Map(), about: { clock: { state } } };
+    const race = { tracks: new Map([["barber", { length_m: 1000 }]]), cars: new Map([[idOf(about), car]]) };
+    const recorder = new Recorder();
+    for (const point of points) recorder.telemetry({ data: [{ ...about, ...point }] }, race);
+    const { ended, current } = recorder.of(idOf(about));
+    return [...ended, current].map((trace) => trace.count);
+}
+"""
 TRACK_M = 1000.0
 
 
@@ -176,6 +190,33 @@ class RecordingTests(ModuleCase):
         self.assertEqual(late["told"], 2)
         self.assertIn(late["best"], (5, 6, 7, 8, 9))
         self.assertEqual(self.record(drive(2))["best"], None)
+
+    def test_part(self) -> None:
+        """A lap distance that jumps ahead and back cuts a lap; what is left of it is not taken for that lap."""
+        points = drive(3)
+        points[60][0]["lapdist_m"] = 990.0
+        table = [
+            {"lap": lap, "kind": "clean", "best": lap == 2, "lap_time_s": 25.0,
+             "start": point(2.5 + 25.0 * (lap - 1), None)[0]["meta_time"]}
+            for lap in (1, 2)
+        ]  # fmt: skip
+        found = self.record(points, table)
+        self.assertNotIn(2, [lap["entry"] for lap in found["ended"] if lap["seconds"] < 24])
+        self.assertEqual(found["told"], 2)
+
+    def test_signs(self) -> None:
+        """Of what was between two points the value is the greatest either way: braking is not told as driving."""
+        points = [
+            (point(0.1 * step, 4.0 * step)[0], {"speed_kmh": [-1.25, 0.25] if step % 2 else [-0.25, 1.25]})
+            for step in range(4)
+        ]
+        self.assertEqual(self.record(points)["current"]["speeds"], [1.25, -1.25, 1.25, -1.25])
+
+    def test_stopped(self) -> None:
+        """While a car's own clock stands still, as the server tells, its laps are kept by meta_time."""
+        points = [{**one, "timestamp": "2025-09-05T00:00:00.000Z"} for one, _ in drive(2)]
+        self.assertEqual(self.page.evaluate(STOPPED, [points, "stopped"]), [5, 50, 25])
+        self.assertEqual(self.page.evaluate(STOPPED, [points, "running"]), [1])
 
     def test_bounded(self) -> None:
         """Of each car a few laps are kept; cars that are gone are forgotten, and all of them after a restart."""

@@ -14,6 +14,8 @@ import { bestOf, entryOf } from "./recorder.js";
 /** @typedef {{letter: string, line: Line, against: string}} Delta */
 /** @typedef {{drawn: Drawn[], deltas: Delta[], notes: string[]}} Comparison */
 
+/** Times are told to the millisecond. */
+export const SAME_S = 0.0005;
 /** By what the choice is called. */
 export const LAPS = { this: "This lap", last: "Last lap", best: "Best lap" };
 
@@ -101,6 +103,7 @@ export function deltaWords({ letter, line, against }, cars) {
   const where = line.x.at(-1);
   if (seconds === undefined || seconds === null || where === null || where === undefined) return "";
   const who = cars.length > 1 ? letter : cars[0].chassis;
+  if (Math.abs(seconds) < SAME_S) return `${who} is even with ${against} at ${Math.round(where)} m`;
   const what = seconds > 0 ? "lost" : "gained";
   return `${who} has ${what} ${signed(Math.abs(seconds), 3).slice(1)} s on ${against} at ${Math.round(where)} m`;
 }

@@ -2,6 +2,7 @@
 /** The cursor that runs through all panels, and the figures in their titles: at the cursor, or of the newest sample. */
 
 import * as channels from "./channels.js";
+import { SAME_S } from "./compare.js";
 import { at } from "./curves.js";
 import { fillList, make, setClass, setText } from "./dom.js";
 import { known, plain, signed, UNKNOWN } from "./format.js";
@@ -124,7 +125,8 @@ export function figures({ key }, { drawn, deltas }, seen, x, kept) {
       const inTime = x !== null && seen.x === "time" && own !== undefined;
       const where = inTime ? at(own.trace.times, own.trace.distances, x) : x;
       const value = where === null ? line.y.at(-1) : at(/** @type {number[]} */ (line.x), line.y, where);
-      const more = known(value) ? ` ${value > 0 ? "slower" : "faster"} than ${against}` : "";
+      const way = Math.abs(Number(value)) < SAME_S ? "even with" : Number(value) > 0 ? "slower than" : "faster than";
+      const more = known(value) ? ` ${way} ${against}` : "";
       return { letter, reference: false, text: `${letter} ${signed(value, 3)}${more}` };
     });
   }

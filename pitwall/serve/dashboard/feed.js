@@ -2,6 +2,8 @@
 /** Fills the race from the stream and the tables of the server, and notes how well that goes. */
 
 import { PitWallClient } from "/client/pitwall-client.js";
+import { Delays } from "./delays.js";
+import { idOf } from "./race.js";
 import { CHANNELS } from "./trace.js";
 
 /** Telemetry is wanted so often [1/s]; between, the map goes on by itself. */
@@ -17,10 +19,6 @@ const LAPS_MS = 1500;
 /** All laps are asked for at the start and after a correction, else the newest. */
 const ALL_LAPS = 3000;
 const NEWEST_LAPS = 200;
-/** A point's time that is so far off is of another clock [ms]. */
-const FAR_MS = 60000;
-/** Delays that the one that is shown is the median of. */
-const DELAYS = 21;
 
 /** @typedef {import("./race.js").Race} Race */
 /** @typedef {import("./server.js").Server} Server */
@@ -49,8 +47,7 @@ export class Feed {
     this.refusal = null;
     /** The server's clock less this one [ms]. */
     this.offsetMs = 0;
-    /** @type {number[]} */
-    this.delays = [];
+    this.delays = new Delays();
     /** @type {Map<string, ReturnType<typeof setTimeout>>} */
     this.timers = new Map();
     /** When a connection was lost that is not there again; else 0 [ms of the page]. */
@@ -69,10 +66,9 @@ export class Feed {
     this.client.subscribe(subscription(all));
   }
 
-  /** From the car to this page, the median of the last messages [ms]; null where the cars' times are not of now. */
+  /** From the car to this page [ms]; null where the cars' times are not of now, or nothing comes. */
   get delayMs() {
-    const sorted = [...this.delays].sort((one, other) => one - other);
-    return sorted.length ? sorted[Math.floor(sorted.length / 2)] : null;
+    return this.delays.median(performance.now());
   }
 
   #listen() {
@@ -193,11 +189,10 @@ export class Feed {
 
   /** @param {any[]} points */
   #measure(points) {
-    const now = Date.now() + this.offsetMs;
-    const least = Math.min(...points.map((point) => Math.abs(now - Date.parse(point.meta_time))));
-    if (!(least < FAR_MS)) return;
-    this.delays.push(least);
-    if (this.delays.length > DELAYS) this.delays.shift();
+    // The time that the server gave to a point tells nothing of its way here.
+    const stamped = (/** @type {any} */ point) => this.race.cars.get(idOf(point))?.about?.time?.trouble.includes("stamped");
+    const times = points.filter((point) => !stamped(point)).map((point) => Date.parse(point.meta_time));
+    this.delays.add(times, Date.now() + this.offsetMs, performance.now());
   }
 }
 

@@ -86,8 +86,8 @@ export class Race {
       const car = this.car(point);
       if (!old) car.heardAt = now;
       // What only the points between have told is in the ranges alone.
-      for (const [name, [, greatest]] of Object.entries(message.ranges?.[index] ?? {})) {
-        if (!(name in point)) this.#value(car, name, greatest, at);
+      for (const [name, [least, greatest]] of Object.entries(message.ranges?.[index] ?? {})) {
+        if (!(name in point)) this.#value(car, name, Math.abs(least) > Math.abs(greatest) ? least : greatest, at);
       }
       for (const [name, value] of Object.entries(point)) this.#value(car, name, value, at);
     });
@@ -131,15 +131,25 @@ export class Race {
       // Of another layout its parts are others.
       const comparable = lap.layout === this.tracks.get(lap.track)?.layout;
       if (comparable && lap.kind === "clean") car.bestMinis = least(car.bestMinis, minis);
-      if (minis.some(known) && lap.lap >= (car.miniLap?.lap ?? 0)) {
+      if (comparable && minis.some(known) && lap.lap >= (car.miniLap?.lap ?? 0)) {
         car.miniLap = { lap: lap.lap, kind: lap.kind, times: minis };
       }
+      this.#outdo(lap, laps);
       laps.set(lap.lap, lap);
       if (laps.size > MOST_LAPS) laps.delete(Math.min(...laps.keys()));
     }
     for (const car of this.cars.values()) {
       const layout = this.tracks.get(car.track)?.layout;
       car.bestSectors = fastest([...car.laps.values()].filter((lap) => lap.layout === layout));
+    }
+  }
+
+  /** The best lap before is not the best any more, though it is too old to be told again. @param {any} lap @param {Map<number, any>} own */
+  #outdo(lap, own) {
+    if (lap.best) for (const other of own.values()) other.best = false;
+    if (!lap.field_best) return;
+    for (const car of this.cars.values()) {
+      if (car.track === lap.track) for (const other of car.laps.values()) other.field_best = false;
     }
   }
 

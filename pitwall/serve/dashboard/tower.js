@@ -1,7 +1,7 @@
 // @ts-check
 /** The timing tower: the cars in order, each in a row that moves when its place changes. */
 
-import { fieldBests, lastSectors, mark } from "./bests.js";
+import { fieldBests, judgeable, lastSectors, mark } from "./bests.js";
 import { stateOf } from "./carstate.js";
 import { allPast, troubles } from "./clocks.js";
 import { make, setAttribute, setClass, setText } from "./dom.js";
@@ -91,10 +91,18 @@ function bestLap(car, { fieldBest }) {
   return { text: format.lapTime(time), class: mark(time, null, fieldBest) };
 }
 
+/** The sector times of a car that may be a best. @param {Car} car @param {(number | null)[]} times */
+const judged = (car, times) => judgeable(times, car.result, car.laps.get(car.lastLap?.lap));
+
 /** @param {Car} car @param {View} view @param {number} sector @returns {Cell} */
 function sectorTime(car, { sectors, fieldBests }, sector) {
-  const time = lastSectors(car.result, sectors)[sector];
-  return { text: format.lapTime(time), class: mark(time, car.bestSectors[sector], fieldBests[sector]) };
+  const times = lastSectors(car.result, sectors);
+  const time = times[sector];
+  const unclean = format.known(time) && judged(car, times)[sector] === null;
+  return {
+    text: format.lapTime(time),
+    class: unclean ? "unclean" : mark(time, car.bestSectors[sector], fieldBests[sector]),
+  };
 }
 
 /** @param {Car} car @returns {Cell} */
@@ -152,7 +160,7 @@ export class Tower {
     const cars = all.filter((car) => !hidden.has(car.id));
     const about = race.tracks.get(track ?? "");
     const sectors = about?.best_sectors_s.length || SECTORS;
-    const underWay = all.map((car) => lastSectors(car.result, sectors));
+    const underWay = all.map((car) => judged(car, lastSectors(car.result, sectors)));
     const view = {
       selected,
       now,
