@@ -91,6 +91,23 @@ async () => {
 }
 """
 
+#: When a car was heard, after points that a lost connection held up, and after others that came meanwhile.
+HEARD = """
+async () => {
+    const { Race } = await import("/dashboard/race.js");
+    const race = new Race();
+    const about = { chassis: "a", track: "home", silent_s: 20 };
+    const seen = [];
+    race.telemetry({ data: [about] }, 100000);
+    const [car] = race.cars.values();
+    race.known([about], 100300, 100200);
+    seen.push(car.heardAt);
+    race.telemetry({ data: [about] }, 105250);
+    race.known([about], 105300, 105200);
+    return [...seen, car.heardAt];
+}
+"""
+
 
 class ModuleTests(ModuleCase):
     """Functions that are given values and give values."""
@@ -181,3 +198,13 @@ class ModuleTests(ModuleCase):
             *([[20.0, 40.0], {"lastLap": {"kind": "clean"}}, None], [[20.0], None, None]),
         )
         self.assertEqual(found, [[None] * 3, [19.5, None, None], [None, None], [20.0, 40.0], [20.0]])
+
+    def test_heard(self) -> None:
+        """A car whose last points came late was heard when the server heard it, unless it has sent since."""
+        self.assertEqual(self.page.evaluate(HEARD), [80300, 105250])
+
+    def test_kinds(self) -> None:
+        """Where laps of two cars stand beside each other, each that is not clean says so."""
+        laps = [{"lap_time_s": 97.754, "kind": kind} for kind in ("clean", "estimated")]
+        found = self.call("detail", "lapText", [laps[0], True], [laps[1], True], [laps[1], False], [None, True])
+        self.assertEqual(found, ["1:37.754", "1:37.754 estimated", "1:37.754", "–"])

@@ -90,6 +90,32 @@ async ([points, state]) => {
     return [...ended, current].map((trace) => trace.count);
 }
 """
+#: Draws this lap of a car, whose rpm has not come for long, over its last one; tells the newest figures and the words.
+NEWEST = """
+async () => {
+    const { Trace } = await import("/dashboard/trace.js");
+    const { compare, deltaWords } = await import("/dashboard/compare.js");
+    const { figures } = await import("/dashboard/cursor.js");
+    const lap = (startMs, seconds, until) => {
+        const trace = new Trace(startMs, 0, true);
+        const valueOf = (at) => (name) => ({ speed_kmh: 100 + at, rpm: at < 5 ? 5000 : NaN })[name] ?? NaN;
+        for (let at = 0; at <= until; at += 1) trace.add(at, at * 10, valueOf(at));
+        if (seconds) trace.end(seconds);
+        return trace;
+    };
+    const last = lap(1e12, 50, 49);
+    const recording = { ended: [last], current: lap(1e12 + 50000, 0, 20) };
+    const table = { lap: 1, kind: "estimated", lap_time_s: 50, start: new Date(1e12).toISOString() };
+    const car = { id: "a", chassis: "a", laps: new Map([[1, table]]), about: { flipped: ["accx_can"] }, result: null };
+    const found = compare([car], () => recording, { lap: "this", against: "last" });
+    const seen = { x: "distance", units: "km/h" };
+    const said = (key) => figures({ key }, found, seen, null, new Map()).map(({ text }) => text);
+    return {
+        speed: said("speed_kmh"), rpm: said("rpm"), delta: said("delta"), names: found.drawn.map(({ name }) => name),
+        words: deltaWords(found.deltas[0], [car]), notes: found.notes,
+    };
+}
+"""
 TRACK_M = 1000.0
 
 
@@ -227,6 +253,21 @@ class RecordingTests(ModuleCase):
         whole, filled = self.page.evaluate(FILL, drive(2))
         self.assertEqual(filled, whole)
         self.assertEqual(len(whole), 3)
+
+
+class WordsTests(ModuleCase):
+    """What is said of the laps that are drawn."""
+
+    def test_newest(self) -> None:
+        """Figures without a cursor are of one place and not old; what is estimated, even or turned round is said to be."""
+        found = self.page.evaluate(NEWEST)
+        self.assertEqual(found["speed"], ["A 120.0", "A last 120.0"])
+        self.assertEqual(found["rpm"], ["A –", "A last –"])
+        against = "lap 1 (last, 50.000, estimated)"
+        self.assertEqual(found["names"], ["lap 2 (this)", against])
+        self.assertEqual(found["delta"], [f"A 0.000 even with {against}"])
+        self.assertEqual(found["words"], f"a is even with {against} at 200 m")
+        self.assertEqual(found["notes"], ["A sends longitudinal g with the wrong sign; it is drawn as sent."])
 
 
 class CurveTests(ModuleCase):

@@ -16,6 +16,11 @@ import { bestOf, entryOf } from "./recorder.js";
 
 /** Times are told to the millisecond. */
 export const SAME_S = 0.0005;
+/** The axes whose sign may be wrong. */
+const AXES = [
+  ["accx_can", "longitudinal"],
+  ["accy_can", "lateral"],
+];
 /** By what the choice is called. */
 export const LAPS = { this: "This lap", last: "Last lap", best: "Best lap" };
 
@@ -29,6 +34,10 @@ export function compare(cars, recordingOf, { lap, against }) {
   const letters = cars.length > 1 ? ["A", "B"] : ["A"];
   const own = cars.map((car, index) => pick(car, recordingOf(car.id), lap, letters[index], found.notes));
   own.forEach((one) => one && found.drawn.push(one));
+  cars.forEach(({ about }, index) => {
+    const axes = AXES.filter(([channel]) => about?.flipped?.includes(channel)).map(([, axis]) => axis);
+    if (axes.length) found.notes.push(`${letters[index]} sends ${axes.join(" and ")} g with the wrong sign; it is drawn as sent.`);
+  });
   if (cars.length > 1 && against === "other") {
     if (own[0] && own[1]) hold(own[0], { ...own[1], name: `B, ${own[1].name}` }, found);
     return found;
@@ -69,7 +78,7 @@ function pick(car, recording, which, letter, notes) {
   const entry = which === "last" ? entryOf(trace, car) : null;
   const before = which === "this" ? entryOf(recording?.ended.at(-1) ?? null, car) : null;
   const number = entry?.lap ?? (before === null ? (car.result?.lap ?? trace.sent) : before.lap + 1);
-  return drawn(letter, trace, number, entry?.lap_time_s ?? trace.seconds, which);
+  return drawn(letter, trace, number, entry, which);
 }
 
 /** @param {Car} car @param {Recording | null} recording @param {string} letter @param {string[]} notes */
@@ -86,14 +95,16 @@ function pickBest(car, recording, letter, notes) {
     const instead = `lap ${number} (${lapTime(seconds)}), the best one seen in full, is drawn`;
     notes.push(best ? `${best}was not seen in full here: ${instead}.` : `${letter} has no clean lap yet: ${instead}.`);
   }
-  return drawn(letter, trace, number, seconds, entry !== null && entry === told ? "best" : "seen");
+  return drawn(letter, trace, number, entry, entry !== null && entry === told ? "best" : "seen");
 }
 
-/** @param {string} letter @param {Trace} trace @param {number | null} number @param {number} seconds @param {string} which */
-function drawn(letter, trace, number, seconds, which) {
+/** @param {string} letter @param {Trace} trace @param {number | null} number @param {any} entry @param {string} which */
+function drawn(letter, trace, number, entry, which) {
   const short = { this: "this", last: "last", best: "best", seen: "best seen" }[which] ?? which;
+  const seconds = entry?.lap_time_s ?? trace.seconds;
   const time = Number.isNaN(seconds) ? "" : `, ${lapTime(seconds)}`;
-  const name = `lap ${number ?? "?"} (${short}${time})`;
+  const kind = entry === null || entry.kind === "clean" ? "" : `, ${entry.kind}`;
+  const name = `lap ${number ?? "?"} (${short}${time}${kind})`;
   return { letter, reference: false, trace, short, name };
 }
 

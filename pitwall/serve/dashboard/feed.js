@@ -169,8 +169,9 @@ export class Feed {
   }
 
   async #askCars() {
+    const asked = performance.now();
     const { cars } = await this.server.ask("/api/cars");
-    this.race.known(cars, performance.now());
+    this.race.known(cars, performance.now(), asked);
   }
 
   async #laps() {

@@ -113,7 +113,7 @@ function layout(dots, { colours, em }, side) {
     font: { family: "inherit", color: colours.text, size: 0.85 * em },
     showlegend: false,
     hovermode: false,
-    xaxis: { ...axis, title: title("Lateral (g)") },
+    xaxis: { ...axis, title: title("Lateral (g), sign as steering") },
     yaxis: { ...axis, title: title("Longitudinal (g), + driving") },
     shapes: CIRCLES_G.map((radius) => ({
       ...{ type: "circle", xref: "x", yref: "y", x0: -radius, x1: radius, y0: -radius, y1: radius, layer: "below" },

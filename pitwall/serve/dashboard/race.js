@@ -155,15 +155,17 @@ export class Race {
 
   /**
    * The answer of /api/cars: those it does not have are gone.
-   * @param {any[]} cars @param {number} now [ms of the page]
+   * @param {any[]} cars @param {number} now [ms of the page] @param {number} [asked] when it was asked for [ms of the page]
    */
-  known(cars, now) {
+  known(cars, now, asked = -Infinity) {
     const ids = new Set(cars.map(idOf));
     for (const id of this.cars.keys()) if (!ids.has(id)) this.cars.delete(id);
     for (const about of cars) {
       const car = this.car(about);
       car.about = about;
-      car.heardAt = Math.max(car.heardAt, now - about.silent_s * 1000);
+      const heardAt = now - about.silent_s * 1000;
+      // What a lost connection held up was not sent just when it came here.
+      car.heardAt = car.heardAt < asked ? heardAt : Math.max(car.heardAt, heardAt);
     }
   }
 
