@@ -116,6 +116,33 @@ async () => {
     };
 }
 """
+#: The greatest accelerations of a lap whose points were thinned, of a part of it, and where nothing is known.
+GREATEST = """
+async (points) => {
+    const { Recording } = await import("/dashboard/recorder.js");
+    const { greatest } = await import("/dashboard/gg.js");
+    const recording = new Recording();
+    for (const [point, ranges] of points) recording.take(point, ranges ?? {}, 1000);
+    const of = (...range) => greatest({ trace: recording.current }, { x: "distance", range });
+    return [of(0, 1000), of(0, 99), of(900, 1000), recording.current.channels];
+}
+"""
+#: What a last lap is called that the table of laps does not have.
+LAST = """
+async () => {
+    const { Trace } = await import("/dashboard/trace.js");
+    const { compare } = await import("/dashboard/compare.js");
+    const name = (began, sent) => {
+        const trace = new Trace(1e12, 0, began);
+        trace.sent = sent;
+        trace.end(50);
+        const car = { id: "a", chassis: "a", laps: new Map(), result: { lap: 8 } };
+        const choice = { lap: "last", against: "last" };
+        return compare([car], () => ({ ended: [trace], current: null }), choice).drawn[0].name;
+    };
+    return [name(false, null), name(false, 7), name(true, 7)];
+}
+"""
 TRACK_M = 1000.0
 
 
@@ -259,7 +286,7 @@ class WordsTests(ModuleCase):
     """What is said of the laps that are drawn."""
 
     def test_newest(self) -> None:
-        """Figures without a cursor are of one place and not old; what is estimated, even or turned round is said to be."""
+        """Figures without a cursor are of one place and not old; what is estimated, even or turned round says so."""
         found = self.page.evaluate(NEWEST)
         self.assertEqual(found["speed"], ["A 120.0", "A last 120.0"])
         self.assertEqual(found["rpm"], ["A –", "A last –"])
@@ -268,6 +295,22 @@ class WordsTests(ModuleCase):
         self.assertEqual(found["delta"], [f"A 0.000 even with {against}"])
         self.assertEqual(found["words"], f"a is even with {against} at 200 m")
         self.assertEqual(found["notes"], ["A sends longitudinal g with the wrong sign; it is drawn as sent."])
+
+    def test_last(self) -> None:
+        """A last lap that the table does not have bears no number of the lap under way, nor a time that is a guess."""
+        self.assertEqual(self.page.evaluate(LAST), ["lap ? (last)", "lap 7 (last)", "lap 7 (last, 50.000)"])
+
+    def test_greatest(self) -> None:
+        """The greatest g is that of all points, not of those alone that come after thinning; none is not zero."""
+        peak = {"accx_can": [-1.1, 0.3], "accy_can": [-0.9, 0.7]}
+        points = [
+            (point(step, 40.0 * step, accx_can=0.3, accy_can=0.7)[0], peak if step == 5 else None) for step in range(10)
+        ]
+        whole, part, none, channels = self.page.evaluate(GREATEST, points)
+        self.assertEqual(whole, "lateral 0.90 g, braking 1.10 g, driving 0.30 g")
+        self.assertEqual(part, "lateral 0.70 g, braking 0.00 g, driving 0.30 g")
+        self.assertEqual(none, "lateral – g, braking – g, driving – g")
+        self.assertEqual(channels, ["accx_can", "accy_can"])
 
 
 class CurveTests(ModuleCase):

@@ -77,7 +77,8 @@ function pick(car, recording, which, letter, notes) {
   }
   const entry = which === "last" ? entryOf(trace, car) : null;
   const before = which === "this" ? entryOf(recording?.ended.at(-1) ?? null, car) : null;
-  const number = entry?.lap ?? (before === null ? (car.result?.lap ?? trace.sent) : before.lap + 1);
+  const underWay = which === "this" ? (car.result?.lap ?? null) : null;
+  const number = entry?.lap ?? (before === null ? (underWay ?? trace.sent) : before.lap + 1);
   return drawn(letter, trace, number, entry, which);
 }
 
@@ -101,7 +102,8 @@ function pickBest(car, recording, letter, notes) {
 /** @param {string} letter @param {Trace} trace @param {number | null} number @param {any} entry @param {string} which */
 function drawn(letter, trace, number, entry, which) {
   const short = { this: "this", last: "last", best: "best", seen: "best seen" }[which] ?? which;
-  const seconds = entry?.lap_time_s ?? trace.seconds;
+  // When it began is a guess where that was not seen.
+  const seconds = entry?.lap_time_s ?? (trace.began ? trace.seconds : NaN);
   const time = Number.isNaN(seconds) ? "" : `, ${lapTime(seconds)}`;
   const kind = entry === null || entry.kind === "clean" ? "" : `, ${entry.kind}`;
   const name = `lap ${number ?? "?"} (${short}${time}${kind})`;

@@ -66,7 +66,8 @@ export class Recording {
     const share = distance / (length ?? (this.#farthest || Infinity));
     // Some count up before the line, others after it.
     if (lap !== null && !(share < 0.05 || share > 0.95)) trace.sent = lap;
-    trace.add((ms - trace.startMs) / 1000, distance, (channel) => valueOf(point, ranges, channel));
+    const seconds = (ms - trace.startMs) / 1000;
+    trace.add(seconds, distance, (channel) => valueOf(point, ranges, channel), (channel) => ranges[channel]);
     this.#newestMs = ms;
     if (lap !== null) this.#lap = lap;
     if (!Number.isNaN(distance)) {

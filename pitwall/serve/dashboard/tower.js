@@ -159,7 +159,7 @@ export class Tower {
     const all = race.order(track);
     const cars = all.filter((car) => !hidden.has(car.id));
     const about = race.tracks.get(track ?? "");
-    const sectors = about?.best_sectors_s.length || SECTORS;
+    const sectors = about?.sector_ends_m?.length || about?.best_sectors_s.length || SECTORS;
     const underWay = all.map((car) => judged(car, lastSectors(car.result, sectors)));
     const view = {
       selected,
