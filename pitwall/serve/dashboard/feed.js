@@ -16,6 +16,8 @@ const FEW = ["lap", "lapdist_m", "timestamp", "VBOX_Lat_Min", "VBOX_Long_Minutes
 const HEALTH_MS = 2000;
 const CARS_MS = 5000;
 const LAPS_MS = 1500;
+/** So long after a connection came back, what was missed has come. */
+const SETTLED_MS = 500;
 /** All laps are asked for at the start and after a correction, else the newest. */
 const ALL_LAPS = 3000;
 const NEWEST_LAPS = 200;
@@ -95,6 +97,8 @@ export class Feed {
       this.changed();
     });
     client.on("resumed", ({ recovered }) => {
+      // What was missed comes now, and is older than it looks: when the cars were heard the server knows.
+      this.#plan("heard", SETTLED_MS, () => this.#askCars());
       const seconds = Math.max(Math.round((performance.now() - this.lostAt) / 1000), 1);
       if (recovered && this.lostAt > 0) this.say(`Connected again after ${seconds} s. Nothing is missing.`);
       this.lostAt = 0;
