@@ -108,6 +108,40 @@ async () => {
 }
 """
 
+#: A car that goes on telling something, but neither where it is nor how fast: what lap, what state, what dot is shown.
+PARTLY = """
+async () => {
+    const { Race } = await import("/dashboard/race.js");
+    const { TrackMap } = await import("/dashboard/map.js");
+    const { stateOf } = await import("/dashboard/carstate.js");
+    const race = new Race();
+    const section = document.createElement("section");
+    document.body.append(section);
+    const map = new TrackMap(section, () => {});
+    Object.defineProperty(map.chart, "visible", { value: true });
+    const track = { track: "home", layout: 0, length_m: 1000, sector_ends_m: [], best_sectors_s: [], best_minis_s: [] };
+    race.laps({ tracks: [track], cars: [], laps: [] });
+    const about = { track: "home", chassis: "a" };
+    const seen = [];
+    const tell = (now, more) => {
+        const message = { data: [{ ...about, ...more }] };
+        race.telemetry(message, now);
+        map.tell(race, message, now);
+        map.draw(race, "home", [], now + 50, new Set());
+        const [car] = race.cars.values();
+        seen.push([car.lapUnderWay, stateOf(car, now + 50), map.drawn.map(({ silent }) => silent)]);
+    };
+    const result = { ...about, lap: 9, lastLap: null };
+    race.update({ data: [result], gaps: [], insights: [] });
+    tell(10000, { lapdist_m: 500, speed_kmh: 2 });
+    race.update({ data: [{ ...result, lastLap: { lap: 7, kind: "clean", time: 60 } }], gaps: [], insights: [] });
+    tell(14000, { rpm: 5000 });
+    tell(16000, { rpm: 5000 });
+    tell(17000, { lapdist_m: 600 });
+    return seen;
+}
+"""
+
 
 class ModuleTests(ModuleCase):
     """Functions that are given values and give values."""
@@ -208,3 +242,10 @@ class ModuleTests(ModuleCase):
         laps = [{"lap_time_s": 97.754, "kind": kind} for kind in ("clean", "estimated")]
         found = self.call("detail", "lapText", [laps[0], True], [laps[1], True], [laps[1], False], [None, True])
         self.assertEqual(found, ["1:37.754", "1:37.754 estimated", "1:37.754", "–"])
+
+    def test_partly(self) -> None:
+        """A place or a speed that has not come for long is not one of now; the lap is counted as in the tables."""
+        found = self.page.evaluate(PARTLY)
+        self.assertEqual([lap for lap, *_ in found], [9, 8, 8, 8])
+        self.assertEqual([state for _, state, _ in found], ["stopped", "stopped", "running", "running"])
+        self.assertEqual([dots for *_, dots in found], [[False], [False], [True], [False]])

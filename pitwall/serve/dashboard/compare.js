@@ -77,7 +77,7 @@ function pick(car, recording, which, letter, notes) {
   }
   const entry = which === "last" ? entryOf(trace, car) : null;
   const before = which === "this" ? entryOf(recording?.ended.at(-1) ?? null, car) : null;
-  const underWay = which === "this" ? (car.result?.lap ?? null) : null;
+  const underWay = which === "this" ? car.lapUnderWay : null;
   const number = entry?.lap ?? (before === null ? (underWay ?? trace.sent) : before.lap + 1);
   return drawn(letter, trace, number, entry, which);
 }

@@ -118,7 +118,7 @@ function layout(dots, { colours, em }, side) {
     font: { family: "inherit", color: colours.text, size: 0.85 * em },
     showlegend: false,
     hovermode: false,
-    xaxis: { ...axis, title: title("Lateral (g), sign as steering") },
+    xaxis: { ...axis, title: title("Lateral (g), + to the left") },
     yaxis: { ...axis, title: title("Longitudinal (g), + driving") },
     shapes: CIRCLES_G.map((radius) => ({
       ...{ type: "circle", xref: "x", yref: "y", x0: -radius, x1: radius, y0: -radius, y1: radius, layer: "below" },

@@ -41,6 +41,19 @@ export class Car {
     this.miniLap = null;
   }
 
+  /**
+   * The number of the lap under way, as the tables of laps count; what the car itself sends may be some ahead of that.
+   * @returns {number | null}
+   */
+  get lapUnderWay() {
+    return this.lastLap ? this.lastLap.lap + 1 : (this.result?.lap ?? null);
+  }
+
+  /** A channel's newest value; null where none came for so long. @param {string} name @param {number} now @param {number} ms */
+  recent(name, now, ms) {
+    return now - (this.channelAt.get(name) ?? -Infinity) < ms ? (this.channels.get(name) ?? null) : null;
+  }
+
   /** The last lap that ended, its number, time and kind. @returns {any} */
   get lastLap() {
     return this.result?.lastLap ?? null;

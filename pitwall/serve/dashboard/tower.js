@@ -38,7 +38,7 @@ function columns(sectors) {
       name: "laps",
       label: "Lap",
       title: "The lap under way",
-      cell: (car) => ({ text: String(car.result?.lap ?? format.UNKNOWN) }),
+      cell: (car) => ({ text: String(car.lapUnderWay ?? format.UNKNOWN) }),
     },
     { name: "gap", label: "Gap", title: "To the leader [s]", cell: gapToLeader },
     { name: "int", label: "Int", title: "Interval to the car ahead [s]", cell: interval },
