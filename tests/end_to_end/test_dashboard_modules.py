@@ -249,3 +249,14 @@ class ModuleTests(ModuleCase):
         self.assertEqual([lap for lap, *_ in found], [9, 8, 8, 8])
         self.assertEqual([state for _, state, _ in found], ["stopped", "stopped", "running", "running"])
         self.assertEqual([dots for *_, dots in found], [[False], [False], [True], [False]])
+
+    def test_mini_laps(self) -> None:
+        """Whose mini-sectors are of a lap that was not clean, that is said, of two cars too."""
+        cars = [
+            {"chassis": name, "bestMinis": [], "miniLap": {"lap": 3, "kind": kind, "times": [3.9, seconds]}}
+            for name, kind, seconds in (("a", "clean", 4.0), ("b", "estimated", 3.8))
+        ]
+        two, one = self.call("minis", "parts", [cars, None], [cars[1:], None])
+        said = [["A", "a (lap 3) quicker in 0"], ["B", "b (lap 3, estimated) quicker in 1"]]
+        self.assertEqual(two["legend"], said)
+        self.assertIn("b, lap 3, estimated, 2 parts", one["words"])

@@ -147,7 +147,10 @@ export function figures({ key }, { drawn, deltas }, seen, x, kept) {
 /** The last place that is known; null without any. @param {Float32Array} places @returns {number | null} */
 const newest = (places) => places.findLast((place) => !Number.isNaN(place)) ?? null;
 
-/** The samples of a channel, and when the lap's last one is from. @typedef {{xs: Float32Array, ys: Float32Array, times: Float32Array, lastS: number}} Sent */
+/**
+ * The samples of a channel, and when the lap's last one is from.
+ * @typedef {{xs: Float32Array, ys: Float32Array, times: Float32Array, lastS: number}} Sent
+ */
 
 /** @param {import("./trace.js").Trace} trace @param {string} key @param {Seen} seen @returns {Sent} */
 export function sentOf(trace, key, { x, units }) {
@@ -158,7 +161,10 @@ export function sentOf(trace, key, { x, units }) {
   return { xs: of(xs), ys: shownValues(of(values), key, units), times: of(times), lastS: times.at(-1) ?? NaN };
 }
 
-/** The value at x, or the newest; NaN where there was none, or none for long. @param {Sent} sent @param {number | null} x @param {boolean} steps */
+/**
+ * The value at x, or the newest; NaN where there was none, or none for long.
+ * @param {Sent} sent @param {number | null} x @param {boolean} steps
+ */
 export function valueAt({ xs, ys, times, lastS }, x, steps) {
   if (x === null) return lastS - (times.at(-1) ?? NaN) <= HOLE_S ? (ys.at(-1) ?? NaN) : NaN;
   const value = at(xs, ys, x);

@@ -157,7 +157,10 @@ export class Race {
     }
   }
 
-  /** The best lap before is not the best any more, though it is too old to be told again. @param {any} lap @param {Map<number, any>} own */
+  /**
+   * The best lap before is not the best any more, though it is too old to be told again.
+   * @param {any} lap @param {Map<number, any>} own
+   */
   #outdo(lap, own) {
     if (lap.best) for (const other of own.values()) other.best = false;
     if (!lap.field_best) return;
