@@ -39,6 +39,8 @@ export class Recording {
   /** Where it was last, and when. */
   #distance = NaN;
   #distanceMs = NaN;
+  /** How fast it went there [m/ms]. */
+  #pace = 0;
   /** @type {number | null} */
   #lap = null;
   #farthest = 0;
@@ -59,7 +61,7 @@ export class Recording {
     const offsetMs = Date.parse(point.meta_time) - ms || 0;
     const distance = this.#place(point, ranges, ms);
     const lap = known(point.lap) && !UNKNOWN_LAPS.has(point.lap) ? point.lap : null;
-    const [crossedMs, seen] = this.#crossing(ms, distance, lap, length ?? this.#farthest);
+    const [crossedMs, seen] = this.#crossing(ms, distance, lap, length ?? this.#farthest, length !== null);
     if (!Number.isNaN(crossedMs)) this.#cut(crossedMs, offsetMs, seen);
     else if (this.current === null) this.current = new Trace(ms, offsetMs, false);
     const trace = /** @type {Trace} */ (this.current);
@@ -71,6 +73,7 @@ export class Recording {
     this.#newestMs = ms;
     if (lap !== null) this.#lap = lap;
     if (!Number.isNaN(distance)) {
+      if (distance > this.#distance) this.#pace = (distance - this.#distance) / (ms - this.#distanceMs);
       this.#distance = distance;
       this.#distanceMs = ms;
       this.#farthest = Math.max(this.#farthest, distance);
@@ -116,15 +119,17 @@ export class Recording {
   /**
    * When the line was crossed before this sample, NaN where it was not, and whether that was seen.
    * @param {number} ms @param {number} distance @param {number | null} lap @param {number} length
+   * @param {boolean} sure whether that is the lap's, and not the farthest that was seen
    * @returns {[number, boolean]}
    */
-  #crossing(ms, distance, lap, length) {
+  #crossing(ms, distance, lap, length, sure) {
     const holeMs = ms - (Number.isNaN(this.#distance) ? this.#newestMs : this.#distanceMs);
     const rose = lap !== null && this.#lap !== null && lap > this.#lap;
     if (!Number.isNaN(distance) && !Number.isNaN(this.#distance)) {
       if (this.#farthest > SHORTEST_M && distance < this.#distance - length / 2) {
-        const ahead = Math.max(length - this.#distance, 0);
-        const share = ahead / Math.max(ahead + Math.max(distance, 0), 1e-9);
+        // Where the lap's length is not known, it is as far behind the line as it went there at its pace.
+        const whole = sure ? Math.max(length - this.#distance, 0) + Math.max(distance, 0) : this.#pace * holeMs;
+        const share = 1 - Math.min(Math.max(distance, 0) / Math.max(whole, 1e-9), 1);
         return [this.#distanceMs + share * holeMs, holeMs <= HOLE_S * 1000];
       }
       // More than half a lap of which nothing is known.
