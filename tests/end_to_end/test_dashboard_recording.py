@@ -184,6 +184,7 @@ class RecordingTests(ModuleCase):
             self.assertApproximates(second["seconds"], 25.0, 0.001)
             self.assertEqual((second["sent"], third["sent"]), (1, 2))
             self.assertEqual((second["count"], second["distances"][7]), (50, 140 + from_m % 20))
+            self.assertApproximates(second["times"][7], second["distances"][7] / 40.0, 0.001)
 
     def test_disorder(self) -> None:
         """Points that come twice or too late change nothing; a lap with a hole is not one in full."""
