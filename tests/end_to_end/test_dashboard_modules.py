@@ -60,6 +60,88 @@ async () => {
 }
 """
 
+#: Two cars, one of which has had the best lap of all for long, when the newest lap is better still.
+OUTDONE = """
+async () => {
+    const { Race } = await import("/dashboard/race.js");
+    const race = new Race();
+    const lap = (chassis, number, best, field_best) => ({
+        chassis, track: "home", lap: number, kind: "clean", layout: 0, best, field_best,
+        sector_times_s: [20, 40], mini_times_s: [], lap_time_s: 60,
+    });
+    const tell = (...laps) => race.laps({ tracks: [{ track: "home", layout: 0 }], cars: [], laps });
+    tell(lap("a", 1, true, true), lap("a", 2, false, false), lap("b", 1, true, false));
+    tell(lap("b", 9, true, true));
+    const flags = ({ chassis, laps }) => [...laps.values()].map((one) => [chassis, one.lap, one.best, one.field_best]);
+    return [...race.cars.values()].flatMap(flags);
+}
+"""
+#: How long points were on their way, as it is shown at some moments.
+DELAYS = """
+async () => {
+    const { Delays } = await import("/dashboard/delays.js");
+    const delays = new Delays();
+    const shown = [delays.median(0)];
+    delays.add([1000, 1200], 1240, 0);
+    shown.push(delays.median(100), delays.median(4900), delays.median(5100));
+    delays.add([], 9000, 9000);
+    delays.add([NaN, 1000, 99000], 90000, 9000);
+    shown.push(delays.median(9000));
+    return shown;
+}
+"""
+
+#: When a car was heard, after points that a lost connection held up, and after others that came meanwhile.
+HEARD = """
+async () => {
+    const { Race } = await import("/dashboard/race.js");
+    const race = new Race();
+    const about = { chassis: "a", track: "home", silent_s: 20 };
+    const seen = [];
+    race.telemetry({ data: [about] }, 100000);
+    const [car] = race.cars.values();
+    race.known([about], 100300, 100200);
+    seen.push(car.heardAt);
+    race.telemetry({ data: [about] }, 105250);
+    race.known([about], 105300, 105200);
+    return [...seen, car.heardAt];
+}
+"""
+
+#: A car that goes on telling something, but neither where it is nor how fast: what lap, what state, what dot is shown.
+PARTLY = """
+async () => {
+    const { Race } = await import("/dashboard/race.js");
+    const { TrackMap } = await import("/dashboard/map.js");
+    const { stateOf } = await import("/dashboard/carstate.js");
+    const race = new Race();
+    const section = document.createElement("section");
+    document.body.append(section);
+    const map = new TrackMap(section, () => {});
+    Object.defineProperty(map.chart, "visible", { value: true });
+    const track = { track: "home", layout: 0, length_m: 1000, sector_ends_m: [], best_sectors_s: [], best_minis_s: [] };
+    race.laps({ tracks: [track], cars: [], laps: [] });
+    const about = { track: "home", chassis: "a" };
+    const seen = [];
+    const tell = (now, more) => {
+        const message = { data: [{ ...about, ...more }] };
+        race.telemetry(message, now);
+        map.tell(race, message, now);
+        map.draw(race, "home", [], now + 50, new Set());
+        const [car] = race.cars.values();
+        seen.push([car.lapUnderWay, stateOf(car, now + 50), map.drawn.map(({ silent }) => silent)]);
+    };
+    const result = { ...about, lap: 9, lastLap: null };
+    race.update({ data: [result], gaps: [], insights: [] });
+    tell(10000, { lapdist_m: 500, speed_kmh: 2 });
+    race.update({ data: [{ ...result, lastLap: { lap: 7, kind: "clean", time: 60 } }], gaps: [], insights: [] });
+    tell(14000, { rpm: 5000 });
+    tell(16000, { rpm: 5000 });
+    tell(17000, { lapdist_m: 600 });
+    return seen;
+}
+"""
+
 
 class ModuleTests(ModuleCase):
     """Functions that are given values and give values."""
@@ -129,3 +211,52 @@ class ModuleTests(ModuleCase):
         """When the track file was read again, all laps are asked for, and bests are those of the layout in force."""
         asked, sectors, minis = self.page.evaluate(LAYOUTS)
         self.assertEqual((asked, sectors, minis), (True, [34, 25], [17, 12.5]))
+
+    def test_outdone(self) -> None:
+        """A lap that was the best until a newer one was better is not the best any more, however old it is."""
+        found = self.page.evaluate(OUTDONE)
+        wanted = [["a", 1, True, False], ["a", 2, False, False], ["b", 1, False, False], ["b", 9, True, True]]
+        self.assertEqual(found, wanted)
+
+    def test_delay(self) -> None:
+        """The delay is that of now: nothing where nothing comes, nor where times are of the past or to come."""
+        self.assertEqual(self.page.evaluate(DELAYS), [None, 40, 40, None, None])
+
+    def test_unclean_sectors(self) -> None:
+        """Sectors of a lap that was not clean are no bests; those of the lap under way after it may be."""
+        ended = {"kind": "estimated", "sector_times_s": [20.0, 40.0, None]}
+        result = {"lastLap": {"kind": "estimated"}}
+        found = self.call(
+            *("bests", "judgeable"),
+            *([[20.0, 40.0, None], result, ended], [[19.5, 40.0, None], result, ended], [[20.0, 40.0], result, None]),
+            *([[20.0, 40.0], {"lastLap": {"kind": "clean"}}, None], [[20.0], None, None]),
+        )
+        self.assertEqual(found, [[None] * 3, [19.5, None, None], [None, None], [20.0, 40.0], [20.0]])
+
+    def test_heard(self) -> None:
+        """A car whose last points came late was heard when the server heard it, unless it has sent since."""
+        self.assertEqual(self.page.evaluate(HEARD), [80300, 105250])
+
+    def test_kinds(self) -> None:
+        """Where laps of two cars stand beside each other, each that is not clean says so."""
+        laps = [{"lap_time_s": 97.754, "kind": kind} for kind in ("clean", "estimated")]
+        found = self.call("detail", "lapText", [laps[0], True], [laps[1], True], [laps[1], False], [None, True])
+        self.assertEqual(found, ["1:37.754", "1:37.754 estimated", "1:37.754", "–"])
+
+    def test_partly(self) -> None:
+        """A place or a speed that has not come for long is not one of now; the lap is counted as in the tables."""
+        found = self.page.evaluate(PARTLY)
+        self.assertEqual([lap for lap, *_ in found], [9, 8, 8, 8])
+        self.assertEqual([state for _, state, _ in found], ["stopped", "stopped", "running", "running"])
+        self.assertEqual([dots for *_, dots in found], [[False], [False], [True], [False]])
+
+    def test_mini_laps(self) -> None:
+        """Whose mini-sectors are of a lap that was not clean, that is said, of two cars too."""
+        cars = [
+            {"chassis": name, "bestMinis": [], "miniLap": {"lap": 3, "kind": kind, "times": [3.9, seconds]}}
+            for name, kind, seconds in (("a", "clean", 4.0), ("b", "estimated", 3.8))
+        ]
+        two, one = self.call("minis", "parts", [cars, None], [cars[1:], None])
+        said = [["A", "a (lap 3) quicker in 0"], ["B", "b (lap 3, estimated) quicker in 1"]]
+        self.assertEqual(two["legend"], said)
+        self.assertIn("b, lap 3, estimated, 2 parts", one["words"])

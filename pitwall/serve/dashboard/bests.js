@@ -16,6 +16,21 @@ export function lastSectors(result, sectors) {
 }
 
 /**
+ * Those of them that may be a best: not those of a lap that has ended and was not clean.
+ * @param {(number | null)[]} times of a car [s] @param {any} result
+ * @param {any} table its last lap in the table of laps, where that is there already
+ * @returns {(number | null)[]}
+ */
+export function judgeable(times, result, table) {
+  const kind = table?.kind ?? result?.lastLap?.kind ?? "clean";
+  if (kind === "clean") return times;
+  const ended = table?.sector_times_s;
+  const same = (/** @type {number | null} */ time, /** @type {number} */ sector) =>
+    !known(time) || !ended || (known(ended[sector]) && Math.abs(time - ended[sector]) < SAME_S);
+  return times.map((time, sector) => (same(time, sector) ? null : time));
+}
+
+/**
  * The best of all in each sector: of clean laps, and of laps under way that are faster still.
  * @param {(number | null)[]} best of clean laps [s] @param {(number | null)[][]} underWay the last times of every car [s]
  */

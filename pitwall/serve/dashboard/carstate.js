@@ -18,5 +18,5 @@ export function carState(ageS, speedKmh, inPits) {
 
 /** The state of a car. @param {import("./race.js").Car} car @param {number} now [ms of the page] */
 export function stateOf(car, now) {
-  return carState((now - car.heardAt) / 1000, car.channels.get("speed_kmh"), car.result?.inPits);
+  return carState((now - car.heardAt) / 1000, car.recent("speed_kmh", now, SILENT_S * 1000), car.result?.inPits);
 }

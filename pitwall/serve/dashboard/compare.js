@@ -14,6 +14,13 @@ import { bestOf, entryOf } from "./recorder.js";
 /** @typedef {{letter: string, line: Line, against: string}} Delta */
 /** @typedef {{drawn: Drawn[], deltas: Delta[], notes: string[]}} Comparison */
 
+/** Times are told to the millisecond. */
+export const SAME_S = 0.0005;
+/** The axes whose sign may be wrong. */
+const AXES = [
+  ["accx_can", "longitudinal"],
+  ["accy_can", "lateral"],
+];
 /** By what the choice is called. */
 export const LAPS = { this: "This lap", last: "Last lap", best: "Best lap" };
 
@@ -27,6 +34,10 @@ export function compare(cars, recordingOf, { lap, against }) {
   const letters = cars.length > 1 ? ["A", "B"] : ["A"];
   const own = cars.map((car, index) => pick(car, recordingOf(car.id), lap, letters[index], found.notes));
   own.forEach((one) => one && found.drawn.push(one));
+  cars.forEach(({ about }, index) => {
+    const axes = AXES.filter(([channel]) => about?.flipped?.includes(channel)).map(([, axis]) => axis);
+    if (axes.length) found.notes.push(`${letters[index]} sends ${axes.join(" and ")} g with the wrong sign; it is drawn as sent.`);
+  });
   if (cars.length > 1 && against === "other") {
     if (own[0] && own[1]) hold(own[0], { ...own[1], name: `B, ${own[1].name}` }, found);
     return found;
@@ -66,8 +77,9 @@ function pick(car, recording, which, letter, notes) {
   }
   const entry = which === "last" ? entryOf(trace, car) : null;
   const before = which === "this" ? entryOf(recording?.ended.at(-1) ?? null, car) : null;
-  const number = entry?.lap ?? (before === null ? (car.result?.lap ?? trace.sent) : before.lap + 1);
-  return drawn(letter, trace, number, entry?.lap_time_s ?? trace.seconds, which);
+  const underWay = which === "this" ? car.lapUnderWay : null;
+  const number = entry?.lap ?? (before === null ? (underWay ?? trace.sent) : before.lap + 1);
+  return drawn(letter, trace, number, entry, which);
 }
 
 /** @param {Car} car @param {Recording | null} recording @param {string} letter @param {string[]} notes */
@@ -84,14 +96,17 @@ function pickBest(car, recording, letter, notes) {
     const instead = `lap ${number} (${lapTime(seconds)}), the best one seen in full, is drawn`;
     notes.push(best ? `${best}was not seen in full here: ${instead}.` : `${letter} has no clean lap yet: ${instead}.`);
   }
-  return drawn(letter, trace, number, seconds, entry !== null && entry === told ? "best" : "seen");
+  return drawn(letter, trace, number, entry, entry !== null && entry === told ? "best" : "seen");
 }
 
-/** @param {string} letter @param {Trace} trace @param {number | null} number @param {number} seconds @param {string} which */
-function drawn(letter, trace, number, seconds, which) {
+/** @param {string} letter @param {Trace} trace @param {number | null} number @param {any} entry @param {string} which */
+function drawn(letter, trace, number, entry, which) {
   const short = { this: "this", last: "last", best: "best", seen: "best seen" }[which] ?? which;
+  // When it began is a guess where that was not seen.
+  const seconds = entry?.lap_time_s ?? (trace.began ? trace.seconds : NaN);
   const time = Number.isNaN(seconds) ? "" : `, ${lapTime(seconds)}`;
-  const name = `lap ${number ?? "?"} (${short}${time})`;
+  const kind = entry === null || entry.kind === "clean" ? "" : `, ${entry.kind}`;
+  const name = `lap ${number ?? "?"} (${short}${time}${kind})`;
   return { letter, reference: false, trace, short, name };
 }
 
@@ -101,6 +116,7 @@ export function deltaWords({ letter, line, against }, cars) {
   const where = line.x.at(-1);
   if (seconds === undefined || seconds === null || where === null || where === undefined) return "";
   const who = cars.length > 1 ? letter : cars[0].chassis;
+  if (Math.abs(seconds) < SAME_S) return `${who} is even with ${against} at ${Math.round(where)} m`;
   const what = seconds > 0 ? "lost" : "gained";
   return `${who} has ${what} ${signed(Math.abs(seconds), 3).slice(1)} s on ${against} at ${Math.round(where)} m`;
 }

@@ -2,6 +2,7 @@
 /** The cursor that runs through all panels, and the figures in their titles: at the cursor, or of the newest sample. */
 
 import * as channels from "./channels.js";
+import { SAME_S } from "./compare.js";
 import { at } from "./curves.js";
 import { fillList, make, setClass, setText } from "./dom.js";
 import { known, plain, signed, UNKNOWN } from "./format.js";
@@ -124,7 +125,8 @@ export function figures({ key }, { drawn, deltas }, seen, x, kept) {
       const inTime = x !== null && seen.x === "time" && own !== undefined;
       const where = inTime ? at(own.trace.times, own.trace.distances, x) : x;
       const value = where === null ? line.y.at(-1) : at(/** @type {number[]} */ (line.x), line.y, where);
-      const more = known(value) ? ` ${value > 0 ? "slower" : "faster"} than ${against}` : "";
+      const way = Math.abs(Number(value)) < SAME_S ? "even with" : Number(value) > 0 ? "slower than" : "faster than";
+      const more = known(value) ? ` ${way} ${against}` : "";
       return { letter, reference: false, text: `${letter} ${signed(value, 3)}${more}` };
     });
   }
@@ -133,14 +135,22 @@ export function figures({ key }, { drawn, deltas }, seen, x, kept) {
     const name = `${key} ${index}`;
     const sent = kept.get(name) ?? sentOf(one.trace, key, seen);
     kept.set(name, sent);
-    const value = valueAt(sent, x, channels.steps(key));
+    // What an ended lap is held against has its figure at the same place, not that of its own end.
+    const own = reference ? drawn.find((other) => other.letter === letter && !other.reference) : undefined;
+    const value = valueAt(sent, x ?? (own ? newest(along(own.trace, seen.x)) : null), channels.steps(key));
     const text = known(value) ? channels.digits(key, value) : UNKNOWN;
     // Which lap it is of stands in the key.
     return { letter, reference, text: reference ? `${letter} ${short} ${text}` : `${letter} ${text}` };
   });
 }
 
-/** The samples of a channel. @typedef {{xs: Float32Array, ys: Float32Array, times: Float32Array}} Sent */
+/** The last place that is known; null without any. @param {Float32Array} places @returns {number | null} */
+const newest = (places) => places.findLast((place) => !Number.isNaN(place)) ?? null;
+
+/**
+ * The samples of a channel, and when the lap's last one is from.
+ * @typedef {{xs: Float32Array, ys: Float32Array, times: Float32Array, lastS: number}} Sent
+ */
 
 /** @param {import("./trace.js").Trace} trace @param {string} key @param {Seen} seen @returns {Sent} */
 export function sentOf(trace, key, { x, units }) {
@@ -148,12 +158,15 @@ export function sentOf(trace, key, { x, units }) {
   const [xs, { times }] = [along(trace, x), trace];
   const there = [...values.keys()].filter((index) => !Number.isNaN(values[index]) && !Number.isNaN(xs[index]));
   const of = (/** @type {Float32Array} */ all) => Float32Array.from(there, (index) => all[index]);
-  return { xs: of(xs), ys: shownValues(of(values), key, units), times: of(times) };
+  return { xs: of(xs), ys: shownValues(of(values), key, units), times: of(times), lastS: times.at(-1) ?? NaN };
 }
 
-/** The value at x, or the newest; NaN where there was none. @param {Sent} sent @param {number | null} x @param {boolean} steps */
-export function valueAt({ xs, ys, times }, x, steps) {
-  if (x === null) return ys.at(-1) ?? NaN;
+/**
+ * The value at x, or the newest; NaN where there was none, or none for long.
+ * @param {Sent} sent @param {number | null} x @param {boolean} steps
+ */
+export function valueAt({ xs, ys, times, lastS }, x, steps) {
+  if (x === null) return lastS - (times.at(-1) ?? NaN) <= HOLE_S ? (ys.at(-1) ?? NaN) : NaN;
   const value = at(xs, ys, x);
   if (Number.isNaN(value)) return NaN;
   const after = xs.findIndex((one) => one >= x);

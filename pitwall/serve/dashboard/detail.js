@@ -25,6 +25,12 @@ export function lapRows(cars) {
   return newest.map((number) => [number, cars.map((car) => car.laps.get(number) ?? null)]);
 }
 
+/** The time of a lap, and what kind it is where no column says that. @param {any} lap @param {boolean} said */
+export function lapText(lap, said) {
+  const kind = said && lap && lap.kind !== "clean" ? ` ${lap.kind}` : "";
+  return format.lapTime(lap?.lap_time_s) + kind;
+}
+
 export class Detail {
   /** @param {HTMLElement} section @param {import("./traces.js").Traces} traces @param {() => void} close */
   constructor(section, traces, close) {
@@ -148,8 +154,8 @@ export class Detail {
       () => make("tr"),
       (row, [number, [one, other]]) => {
         const time = (/** @type {any} */ lap) => ({
-          text: format.lapTime(lap?.lap_time_s),
-          class: lap?.field_best ? "field" : lap?.best ? "own" : "",
+          text: lapText(lap, two),
+          class: lap?.field_best ? "field" : lap?.best ? "own" : lap && lap.kind !== "clean" ? "unclean" : "",
         });
         if (two) {
           const difference = one?.lap_time_s && other?.lap_time_s ? one.lap_time_s - other.lap_time_s : null;

@@ -2,6 +2,8 @@
 /** Fills the race from the stream and the tables of the server, and notes how well that goes. */
 
 import { PitWallClient } from "/client/pitwall-client.js";
+import { Delays } from "./delays.js";
+import { idOf } from "./race.js";
 import { CHANNELS } from "./trace.js";
 
 /** Telemetry is wanted so often [1/s]; between, the map goes on by itself. */
@@ -14,13 +16,11 @@ const FEW = ["lap", "lapdist_m", "timestamp", "VBOX_Lat_Min", "VBOX_Long_Minutes
 const HEALTH_MS = 2000;
 const CARS_MS = 5000;
 const LAPS_MS = 1500;
+/** So long after a connection came back, what was missed has come. */
+const SETTLED_MS = 500;
 /** All laps are asked for at the start and after a correction, else the newest. */
 const ALL_LAPS = 3000;
 const NEWEST_LAPS = 200;
-/** A point's time that is so far off is of another clock [ms]. */
-const FAR_MS = 60000;
-/** Delays that the one that is shown is the median of. */
-const DELAYS = 21;
 
 /** @typedef {import("./race.js").Race} Race */
 /** @typedef {import("./server.js").Server} Server */
@@ -49,8 +49,7 @@ export class Feed {
     this.refusal = null;
     /** The server's clock less this one [ms]. */
     this.offsetMs = 0;
-    /** @type {number[]} */
-    this.delays = [];
+    this.delays = new Delays();
     /** @type {Map<string, ReturnType<typeof setTimeout>>} */
     this.timers = new Map();
     /** When a connection was lost that is not there again; else 0 [ms of the page]. */
@@ -69,10 +68,9 @@ export class Feed {
     this.client.subscribe(subscription(all));
   }
 
-  /** From the car to this page, the median of the last messages [ms]; null where the cars' times are not of now. */
+  /** From the car to this page [ms]; null where the cars' times are not of now, or nothing comes. */
   get delayMs() {
-    const sorted = [...this.delays].sort((one, other) => one - other);
-    return sorted.length ? sorted[Math.floor(sorted.length / 2)] : null;
+    return this.delays.median(performance.now());
   }
 
   #listen() {
@@ -99,6 +97,8 @@ export class Feed {
       this.changed();
     });
     client.on("resumed", ({ recovered }) => {
+      // What was missed comes now, and is older than it looks: when the cars were heard the server knows.
+      this.#plan("heard", SETTLED_MS, () => this.#askCars());
       const seconds = Math.max(Math.round((performance.now() - this.lostAt) / 1000), 1);
       if (recovered && this.lostAt > 0) this.say(`Connected again after ${seconds} s. Nothing is missing.`);
       this.lostAt = 0;
@@ -173,8 +173,9 @@ export class Feed {
   }
 
   async #askCars() {
+    const asked = performance.now();
     const { cars } = await this.server.ask("/api/cars");
-    this.race.known(cars, performance.now());
+    this.race.known(cars, performance.now(), asked);
   }
 
   async #laps() {
@@ -193,11 +194,10 @@ export class Feed {
 
   /** @param {any[]} points */
   #measure(points) {
-    const now = Date.now() + this.offsetMs;
-    const least = Math.min(...points.map((point) => Math.abs(now - Date.parse(point.meta_time))));
-    if (!(least < FAR_MS)) return;
-    this.delays.push(least);
-    if (this.delays.length > DELAYS) this.delays.shift();
+    // The time that the server gave to a point tells nothing of its way here.
+    const stamped = (/** @type {any} */ point) => this.race.cars.get(idOf(point))?.about?.time?.trouble.includes("stamped");
+    const times = points.filter((point) => !stamped(point)).map((point) => Date.parse(point.meta_time));
+    this.delays.add(times, Date.now() + this.offsetMs, performance.now());
   }
 }
 

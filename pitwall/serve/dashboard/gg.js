@@ -34,7 +34,7 @@ export class GG {
     plotly.react(this.plot, figure(drawn, dots, seen), layout(dots, seen, side), { displayModeBar: false, staticPlot: true });
     while (this.most.children.length > drawn.length) this.most.lastElementChild.remove();
     while (this.most.children.length < drawn.length) this.most.append(make("li"));
-    drawn.forEach((one, index) => setText(this.most.children[index], `${one.letter} ${one.short}: ${greatest(dots[index])}`));
+    drawn.forEach((one, index) => setText(this.most.children[index], `${one.letter} ${one.short}: ${greatest(one, seen)}`));
   }
 }
 
@@ -52,15 +52,20 @@ export function within({ trace }, { x, range }) {
   return found;
 }
 
-/** @param {number[][]} dots */
-function greatest(dots) {
-  const most = (/** @type {(dot: number[]) => number} */ of) => dots.reduce((value, dot) => Math.max(value, of(dot)), 0);
+/**
+ * The greatest of both in the part that is seen, peaks between its samples included.
+ * @param {Drawn} one @param {Seen} seen
+ */
+export function greatest({ trace }, { x, range }) {
+  const xs = along(trace, x);
+  const within = (/** @type {number} */ index) => xs[index] >= range[0] && xs[index] <= range[1];
+  const [lateral, longitudinal] = [LATERAL, LONGITUDINAL].map((name) => trace.extremes(name, within));
   const figures = [
-    ["lateral", most(([lateral]) => Math.abs(lateral))],
-    ["braking", most(([, longitudinal]) => -longitudinal)],
-    ["driving", most(([, longitudinal]) => longitudinal)],
+    ["lateral", lateral && Math.max(-lateral[0], lateral[1])],
+    ["braking", longitudinal && Math.max(-longitudinal[0], 0)],
+    ["driving", longitudinal && Math.max(longitudinal[1], 0)],
   ];
-  return figures.map(([name, value]) => `${name} ${plain(Number(value), 2)} g`).join(", ");
+  return figures.map(([name, value]) => `${name} ${plain(/** @type {number | null} */ (value), 2)} g`).join(", ");
 }
 
 /** @param {Drawn[]} drawn @param {number[][][]} dots @param {Seen} seen @returns {any[]} */
@@ -113,7 +118,7 @@ function layout(dots, { colours, em }, side) {
     font: { family: "inherit", color: colours.text, size: 0.85 * em },
     showlegend: false,
     hovermode: false,
-    xaxis: { ...axis, title: title("Lateral (g)") },
+    xaxis: { ...axis, title: title("Lateral (g), + to the left") },
     yaxis: { ...axis, title: title("Longitudinal (g), + driving") },
     shapes: CIRCLES_G.map((radius) => ({
       ...{ type: "circle", xref: "x", yref: "y", x0: -radius, x1: radius, y0: -radius, y1: radius, layer: "below" },

@@ -1,7 +1,7 @@
 // @ts-check
 /** The track map: learns from the messages where the track is, and has the cars move between them. */
 
-import { stateOf } from "./carstate.js";
+import { SILENT_S, stateOf } from "./carstate.js";
 import { Chart } from "./chart.js";
 import { fillList, make, setClass, setText } from "./dom.js";
 import { still } from "./flip.js";
@@ -46,7 +46,7 @@ export class TrackMap {
     this.lanesGrown = 0;
     /** @type {Map<string, Trail>} */
     this.trails = new Map();
-    /** @type {Map<string, {along: AlongLap, anywhere: Anywhere, kind: "" | "along" | "anywhere"}>} */
+    /** @type {Map<string, {along: AlongLap, anywhere: Anywhere, kind: "" | "along" | "anywhere", at: number}>} */
     this.motions = new Map();
     /** @type {import("./chart.js").Dot[]} */
     this.drawn = [];
@@ -91,16 +91,16 @@ export class TrackMap {
         ["VBOX_Long_Minutes", ALIKE_DEG],
       ].map(([name, most]) => point[name] ?? only(message.ranges?.[index]?.[name], Number(most)));
       const length = race.tracks.get(point.track)?.length_m;
-      const motion = this.motions.get(car.id) ?? { along: new AlongLap(), anywhere: new Anywhere(), kind: "" };
+      const motion = this.motions.get(car.id) ?? { along: new AlongLap(), anywhere: new Anywhere(), kind: "", at: now };
       remember(this.motions, car.id, motion, MOST_CARS);
       const placed = known(latitude) && known(longitude);
       if (known(distance) && known(length)) {
         if (placed) this.#learn(car, latitude, longitude, distance / length);
         motion.along.tell(distance / length, (car.channels.get("speed_kmh") ?? 0) / 3600 / length, now);
-        motion.kind = "along";
+        [motion.kind, motion.at] = ["along", now];
       } else if (placed && !(now - (car.channelAt.get("lapdist_m") ?? -Infinity) < DISTANCE_MS)) {
         motion.anywhere.tell(this.#trail(point.track).learn(latitude, longitude));
-        motion.kind = "anywhere";
+        [motion.kind, motion.at] = ["anywhere", now];
       }
     });
   }
@@ -217,9 +217,14 @@ export class TrackMap {
       const text = [chosen, rank && position ? `P${position}` : "", shortName(car.chassis, names)]
         .filter(Boolean)
         .join(" ");
-      dots.push({ id: car.id, x, y, rank, chosen, silent: stateOf(car, now) === "silent", text });
+      dots.push({ id: car.id, x, y, rank, chosen, silent: stateOf(car, now) === "silent" || this.#lost(car, now), text });
     }
     return dots.sort((one, other) => one.rank - other.rank);
+  }
+
+  /** Whether nobody has told for long where a car is. @param {Car} car @param {number} now */
+  #lost(car, now) {
+    return now - (this.motions.get(car.id)?.at ?? now) >= SILENT_S * 1000;
   }
 
   /**

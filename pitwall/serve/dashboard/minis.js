@@ -31,6 +31,9 @@ export function compared(one, other) {
   });
 }
 
+/** The lap of which they are, and of which kind it is where it was not clean. @param {Car} car */
+const lapOf = ({ miniLap: lap }) => `lap ${lap?.lap}${lap?.kind === "clean" ? "" : `, ${lap?.kind}`}`;
+
 /**
  * What the map shows of the selected cars' last laps: a mark for each part, what each mark means, and all in words.
  * @param {Car[]} cars none, one or two @param {any} track as /api/laps tells it
@@ -45,7 +48,7 @@ export function parts(cars, track) {
   if (other) {
     const found = compared(lap.times, other.miniLap?.times ?? []);
     const says = (/** @type {string} */ name, /** @type {Car} */ car) =>
-      `${car.chassis} (lap ${car.miniLap?.lap}) quicker in ${of(found, name)}`;
+      `${car.chassis} (${lapOf(car)}) quicker in ${of(found, name)}`;
     return {
       parts: found,
       legend: [
@@ -56,7 +59,7 @@ export function parts(cars, track) {
     };
   }
   const found = judged(lap.times, one.bestMinis, track?.best_minis_s ?? []);
-  const words = `${one.chassis}, lap ${lap.lap}${lap.kind === "clean" ? "" : ` (${lap.kind})`}, ${found.length} parts`;
+  const words = `${one.chassis}, ${lapOf(one)}, ${found.length} parts`;
   if (!found.some(Boolean)) return { parts: found, legend: [], words: `${words}: no clean lap yet to hold them against` };
   return {
     parts: found,

@@ -41,6 +41,19 @@ export class Car {
     this.miniLap = null;
   }
 
+  /**
+   * The number of the lap under way, as the tables of laps count; what the car itself sends may be some ahead of that.
+   * @returns {number | null}
+   */
+  get lapUnderWay() {
+    return this.lastLap ? this.lastLap.lap + 1 : (this.result?.lap ?? null);
+  }
+
+  /** A channel's newest value; null where none came for so long. @param {string} name @param {number} now @param {number} ms */
+  recent(name, now, ms) {
+    return now - (this.channelAt.get(name) ?? -Infinity) < ms ? (this.channels.get(name) ?? null) : null;
+  }
+
   /** The last lap that ended, its number, time and kind. @returns {any} */
   get lastLap() {
     return this.result?.lastLap ?? null;
@@ -86,8 +99,8 @@ export class Race {
       const car = this.car(point);
       if (!old) car.heardAt = now;
       // What only the points between have told is in the ranges alone.
-      for (const [name, [, greatest]] of Object.entries(message.ranges?.[index] ?? {})) {
-        if (!(name in point)) this.#value(car, name, greatest, at);
+      for (const [name, [least, greatest]] of Object.entries(message.ranges?.[index] ?? {})) {
+        if (!(name in point)) this.#value(car, name, Math.abs(least) > Math.abs(greatest) ? least : greatest, at);
       }
       for (const [name, value] of Object.entries(point)) this.#value(car, name, value, at);
     });
@@ -131,9 +144,10 @@ export class Race {
       // Of another layout its parts are others.
       const comparable = lap.layout === this.tracks.get(lap.track)?.layout;
       if (comparable && lap.kind === "clean") car.bestMinis = least(car.bestMinis, minis);
-      if (minis.some(known) && lap.lap >= (car.miniLap?.lap ?? 0)) {
+      if (comparable && minis.some(known) && lap.lap >= (car.miniLap?.lap ?? 0)) {
         car.miniLap = { lap: lap.lap, kind: lap.kind, times: minis };
       }
+      this.#outdo(lap, laps);
       laps.set(lap.lap, lap);
       if (laps.size > MOST_LAPS) laps.delete(Math.min(...laps.keys()));
     }
@@ -144,16 +158,30 @@ export class Race {
   }
 
   /**
-   * The answer of /api/cars: those it does not have are gone.
-   * @param {any[]} cars @param {number} now [ms of the page]
+   * The best lap before is not the best any more, though it is too old to be told again.
+   * @param {any} lap @param {Map<number, any>} own
    */
-  known(cars, now) {
+  #outdo(lap, own) {
+    if (lap.best) for (const other of own.values()) other.best = false;
+    if (!lap.field_best) return;
+    for (const car of this.cars.values()) {
+      if (car.track === lap.track) for (const other of car.laps.values()) other.field_best = false;
+    }
+  }
+
+  /**
+   * The answer of /api/cars: those it does not have are gone.
+   * @param {any[]} cars @param {number} now [ms of the page] @param {number} [asked] when it was asked for [ms of the page]
+   */
+  known(cars, now, asked = -Infinity) {
     const ids = new Set(cars.map(idOf));
     for (const id of this.cars.keys()) if (!ids.has(id)) this.cars.delete(id);
     for (const about of cars) {
       const car = this.car(about);
       car.about = about;
-      car.heardAt = Math.max(car.heardAt, now - about.silent_s * 1000);
+      const heardAt = now - about.silent_s * 1000;
+      // What a lost connection held up was not sent just when it came here.
+      car.heardAt = car.heardAt < asked ? heardAt : Math.max(car.heardAt, heardAt);
     }
   }
 

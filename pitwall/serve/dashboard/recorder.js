@@ -16,6 +16,8 @@ const NEWEST = 2;
 const OLD_POINTS = 30;
 /** A lap's start as it is told and as it was seen lie so close together at most [ms]. */
 const SAME_MS = 3000;
+/** A lap's time as it is told and as it was seen differ by so much at most [s]. */
+const SAME_S = 2;
 /** A lap that is shorter is none [m]. */
 const SHORTEST_M = 300;
 /** The loggers' lap numbers that mean "not known". */
@@ -37,37 +39,41 @@ export class Recording {
   /** Where it was last, and when. */
   #distance = NaN;
   #distanceMs = NaN;
+  /** How fast it went there [m/ms]. */
+  #pace = 0;
   /** @type {number | null} */
   #lap = null;
   #farthest = 0;
 
-  /** Whether a point is newer than all before. @param {any} point */
-  isNew(point) {
-    return !(timeOf(point)[0] <= this.#newestMs);
+  /** Whether a point is newer than all before. @param {any} point @param {boolean} [stopped] */
+  isNew(point, stopped = false) {
+    return !(timeOf(point, stopped)[0] <= this.#newestMs);
   }
 
   /**
    * A point.
    * @param {any} point @param {Record<string, number[]>} ranges of the points between it and the one before
-   * @param {number | null} length of the lap, where it is known [m]
+   * @param {number | null} length of the lap, where it is known [m] @param {boolean} [stopped] whether its clock stands still
    */
-  take(point, ranges, length) {
-    const ms = this.#time(point);
+  take(point, ranges, length, stopped = false) {
+    const ms = this.#time(point, stopped);
     if (!this.#goesOn(ms)) return;
     const offsetMs = Date.parse(point.meta_time) - ms || 0;
     const distance = this.#place(point, ranges, ms);
     const lap = known(point.lap) && !UNKNOWN_LAPS.has(point.lap) ? point.lap : null;
-    const [crossedMs, seen] = this.#crossing(ms, distance, lap, length ?? this.#farthest);
+    const [crossedMs, seen] = this.#crossing(ms, distance, lap, length ?? this.#farthest, length !== null);
     if (!Number.isNaN(crossedMs)) this.#cut(crossedMs, offsetMs, seen);
     else if (this.current === null) this.current = new Trace(ms, offsetMs, false);
     const trace = /** @type {Trace} */ (this.current);
     const share = distance / (length ?? (this.#farthest || Infinity));
     // Some count up before the line, others after it.
     if (lap !== null && !(share < 0.05 || share > 0.95)) trace.sent = lap;
-    trace.add((ms - trace.startMs) / 1000, distance, (channel) => valueOf(point, ranges, channel));
+    const seconds = (ms - trace.startMs) / 1000;
+    trace.add(seconds, distance, (channel) => valueOf(point, ranges, channel), (channel) => ranges[channel]);
     this.#newestMs = ms;
     if (lap !== null) this.#lap = lap;
     if (!Number.isNaN(distance)) {
+      if (distance > this.#distance) this.#pace = (distance - this.#distance) / (ms - this.#distanceMs);
       this.#distance = distance;
       this.#distanceMs = ms;
       this.#farthest = Math.max(this.#farthest, distance);
@@ -75,9 +81,9 @@ export class Recording {
     this.version += 1;
   }
 
-  /** @param {any} point @returns {number} [ms] */
-  #time(point) {
-    const [ms, clock] = timeOf(point);
+  /** @param {any} point @param {boolean} stopped @returns {number} [ms] */
+  #time(point, stopped) {
+    const [ms, clock] = timeOf(point, stopped);
     if (clock !== this.#clock) this.#begin();
     this.#clock = clock;
     return ms;
@@ -113,15 +119,17 @@ export class Recording {
   /**
    * When the line was crossed before this sample, NaN where it was not, and whether that was seen.
    * @param {number} ms @param {number} distance @param {number | null} lap @param {number} length
+   * @param {boolean} sure whether that is the lap's, and not the farthest that was seen
    * @returns {[number, boolean]}
    */
-  #crossing(ms, distance, lap, length) {
+  #crossing(ms, distance, lap, length, sure) {
     const holeMs = ms - (Number.isNaN(this.#distance) ? this.#newestMs : this.#distanceMs);
     const rose = lap !== null && this.#lap !== null && lap > this.#lap;
     if (!Number.isNaN(distance) && !Number.isNaN(this.#distance)) {
       if (this.#farthest > SHORTEST_M && distance < this.#distance - length / 2) {
-        const ahead = Math.max(length - this.#distance, 0);
-        const share = ahead / Math.max(ahead + Math.max(distance, 0), 1e-9);
+        // Where the lap's length is not known, it is as far behind the line as it went there at its pace.
+        const whole = sure ? Math.max(length - this.#distance, 0) + Math.max(distance, 0) : this.#pace * holeMs;
+        const share = 1 - Math.min(Math.max(distance, 0) / Math.max(whole, 1e-9), 1);
         return [this.#distanceMs + share * holeMs, holeMs <= HOLE_S * 1000];
       }
       // More than half a lap of which nothing is known.
@@ -148,17 +156,22 @@ export class Recording {
   }
 }
 
-/** When a point is from, and by which clock. @param {any} point @returns {[number, string]} */
-function timeOf(point) {
-  const own = typeof point.timestamp === "string" ? Date.parse(point.timestamp) : NaN;
+/** When a point is from, and by which clock. @param {any} point @param {boolean} stopped @returns {[number, string]} */
+function timeOf(point, stopped) {
+  const own = typeof point.timestamp === "string" && !stopped ? Date.parse(point.timestamp) : NaN;
   return Number.isNaN(own) ? [Date.parse(point.meta_time), "meta_time"] : [own, "timestamp"];
 }
 
 /** A channel of a point, or what those between it and the one before told of it. @returns {number} */
 function valueOf(/** @type {any} */ point, /** @type {Record<string, number[]>} */ ranges, /** @type {string} */ channel) {
   if (known(point[channel])) return point[channel];
-  return ranges[channel]?.[1] ?? NaN;
+  const [least, greatest] = ranges[channel] ?? [NaN, NaN];
+  // Of what has a sign the greatest may be the one way where most of it was the other.
+  return Math.abs(least) > Math.abs(greatest) ? least : greatest;
 }
+
+/** Whether a car's own clock stands still, as the server tells. @param {import("./race.js").Car | undefined} car */
+const stopped = (car) => car?.about?.clock?.state === "stopped";
 
 export class Recorder {
   /** By the id of the car. @type {Map<string, Recording>} */
@@ -198,7 +211,7 @@ export class Recorder {
     for (const { data, ranges } of [{ data: points, ranges: undefined }, ...waiting]) {
       data.forEach((/** @type {any} */ point, /** @type {number} */ index) => {
         const recording = this.#recordingOf(point);
-        if (recording.isNew(point)) this.#take(recording, point, ranges?.[index] ?? {}, race);
+        if (recording.isNew(point, stopped(race.cars.get(idOf(point))))) this.#take(recording, point, ranges?.[index] ?? {}, race);
       });
     }
   }
@@ -215,8 +228,9 @@ export class Recorder {
   #take(recording, point, ranges, race) {
     const length = race.tracks.get(point.track)?.length_m;
     const laps = recording.ended.length;
-    recording.take(point, ranges, known(length) ? length : null);
-    if (recording.ended.length > laps) recording.trim(bestOf(recording, race.cars.get(idOf(point))).trace);
+    const car = race.cars.get(idOf(point));
+    recording.take(point, ranges, known(length) ? length : null, stopped(car));
+    if (recording.ended.length > laps) recording.trim(bestOf(recording, car).trace);
   }
 
   /** @param {Race} race */
@@ -234,7 +248,9 @@ export function entryOf(trace, car) {
   const laps = [...car.laps.values()].filter((lap) => lap.start !== null && lap.start !== undefined);
   const off = (/** @type {any} */ lap) => Math.abs(Date.parse(lap.start) - trace.metaMs);
   const nearest = laps.reduce((one, other) => (one === null || off(other) < off(one) ? other : one), null);
-  return nearest !== null && off(nearest) < SAME_MS ? nearest : null;
+  if (nearest === null || off(nearest) >= SAME_MS) return null;
+  // Where a lap distance that jumped looked like the line, only a part of the lap is in it.
+  return known(nearest.lap_time_s) && Math.abs(nearest.lap_time_s - trace.seconds) > SAME_S ? null : nearest;
 }
 
 /**

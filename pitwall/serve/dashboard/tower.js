@@ -1,7 +1,7 @@
 // @ts-check
 /** The timing tower: the cars in order, each in a row that moves when its place changes. */
 
-import { fieldBests, lastSectors, mark } from "./bests.js";
+import { fieldBests, judgeable, lastSectors, mark } from "./bests.js";
 import { stateOf } from "./carstate.js";
 import { allPast, troubles } from "./clocks.js";
 import { make, setAttribute, setClass, setText } from "./dom.js";
@@ -38,7 +38,7 @@ function columns(sectors) {
       name: "laps",
       label: "Lap",
       title: "The lap under way",
-      cell: (car) => ({ text: String(car.result?.lap ?? format.UNKNOWN) }),
+      cell: (car) => ({ text: String(car.lapUnderWay ?? format.UNKNOWN) }),
     },
     { name: "gap", label: "Gap", title: "To the leader [s]", cell: gapToLeader },
     { name: "int", label: "Int", title: "Interval to the car ahead [s]", cell: interval },
@@ -91,10 +91,18 @@ function bestLap(car, { fieldBest }) {
   return { text: format.lapTime(time), class: mark(time, null, fieldBest) };
 }
 
+/** The sector times of a car that may be a best. @param {Car} car @param {(number | null)[]} times */
+const judged = (car, times) => judgeable(times, car.result, car.laps.get(car.lastLap?.lap));
+
 /** @param {Car} car @param {View} view @param {number} sector @returns {Cell} */
 function sectorTime(car, { sectors, fieldBests }, sector) {
-  const time = lastSectors(car.result, sectors)[sector];
-  return { text: format.lapTime(time), class: mark(time, car.bestSectors[sector], fieldBests[sector]) };
+  const times = lastSectors(car.result, sectors);
+  const time = times[sector];
+  const unclean = format.known(time) && judged(car, times)[sector] === null;
+  return {
+    text: format.lapTime(time),
+    class: unclean ? "unclean" : mark(time, car.bestSectors[sector], fieldBests[sector]),
+  };
 }
 
 /** @param {Car} car @returns {Cell} */
@@ -151,8 +159,8 @@ export class Tower {
     const all = race.order(track);
     const cars = all.filter((car) => !hidden.has(car.id));
     const about = race.tracks.get(track ?? "");
-    const sectors = about?.best_sectors_s.length || SECTORS;
-    const underWay = all.map((car) => lastSectors(car.result, sectors));
+    const sectors = about?.sector_ends_m?.length || about?.best_sectors_s.length || SECTORS;
+    const underWay = all.map((car) => judged(car, lastSectors(car.result, sectors)));
     const view = {
       selected,
       now,

@@ -5,6 +5,8 @@
 export const CHANNELS = [
   ...["speed_kmh", "aps", "ath", "pbrake_f", "pbrake_r", "Steering_Angle", "accx_can", "accy_can", "gear", "rpm"],
 ];
+/** Of these the least and the greatest between two samples are kept too. */
+const EXTREMES = ["accx_can", "accy_can"];
 /** Ten minutes at 20 Hz; what a lap has beyond is left out. */
 export const MOST_SAMPLES = 12000;
 /** Samples that are farther apart have a hole between them [s]. */
@@ -65,7 +67,25 @@ export class Trace {
 
   /** The channels that were sent. @returns {string[]} */
   get channels() {
-    return [...this.#values.keys()];
+    return CHANNELS.filter((channel) => this.#values.has(channel));
+  }
+
+  /**
+   * The least and the greatest of a channel in a part of the lap, those between two samples included, as far as they are kept;
+   * null without any.
+   * @param {string} channel @param {(index: number) => boolean} within whether a sample is of that part
+   * @returns {[number, number] | null}
+   */
+  extremes(channel, within) {
+    let [least, greatest] = [Infinity, -Infinity];
+    for (const name of [channel, `${channel} least`, `${channel} greatest`]) {
+      this.values(name)?.forEach((value, index) => {
+        if (Number.isNaN(value) || !within(index)) return;
+        least = Math.min(least, value);
+        greatest = Math.max(greatest, value);
+      });
+    }
+    return least > greatest ? null : [least, greatest];
   }
 
   /** NaN where it was not sent; null where it never was. @param {string} channel @returns {Float32Array | null} */
@@ -87,25 +107,33 @@ export class Trace {
    * A sample, later than all before.
    * @param {number} seconds since the start @param {number} distance NaN where not known [m]
    * @param {(channel: string) => number} valueOf NaN where not sent
+   * @param {(channel: string) => number[] | undefined} [rangeOf] the least and the greatest since the sample before
    */
-  add(seconds, distance, valueOf) {
+  add(seconds, distance, valueOf, rangeOf = () => undefined) {
     if (this.count >= MOST_SAMPLES) return;
     if (this.count === this.#room) this.#resize(Math.max(2 * this.#room, FIRST_SAMPLES));
     this.#times[this.count] = seconds;
     this.#distances[this.count] = distance;
-    for (const channel of CHANNELS) {
-      const value = valueOf(channel);
-      let values = this.#values.get(channel);
-      if (values === undefined && Number.isNaN(value)) continue;
-      if (values === undefined) {
-        values = new Float32Array(this.#room).fill(NaN);
-        this.#values.set(channel, values);
-      }
-      values[this.count] = value;
+    for (const channel of CHANNELS) this.#put(channel, valueOf(channel));
+    for (const channel of EXTREMES) {
+      const [least, greatest] = rangeOf(channel) ?? [NaN, NaN];
+      this.#put(`${channel} least`, least);
+      this.#put(`${channel} greatest`, greatest);
     }
     this.count += 1;
     if (!Number.isNaN(distance)) this.placed = true;
     if (!Number.isNaN(distance) || !this.placed) this.#seen(seconds);
+  }
+
+  /** @param {string} name @param {number} value */
+  #put(name, value) {
+    let values = this.#values.get(name);
+    if (values === undefined && Number.isNaN(value)) return;
+    if (values === undefined) {
+      values = new Float32Array(this.#room).fill(NaN);
+      this.#values.set(name, values);
+    }
+    values[this.count] = value;
   }
 
   /** The lap has ended. @param {number} seconds from line to line, NaN where that was not seen */

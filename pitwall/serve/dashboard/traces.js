@@ -159,7 +159,7 @@ export class Traces {
   #as() {
     const dark = matchMedia("(prefers-color-scheme: dark)").matches;
     const { theme } = document.documentElement.dataset;
-    const size = [this.room.clientWidth, this.room.clientHeight, this.track?.length_m];
+    const size = [this.room.clientWidth, this.room.clientHeight, this.track?.length_m, this.track?.sector_ends_m];
     return JSON.stringify([this.cars.map(({ id }) => id), this.choice, this.range, this.drag, this.units, theme, dark, size]);
   }
 
