@@ -6,7 +6,7 @@ They are idle, race, udp, fanout, http, slow, subscribed, throttled, long, micro
 Starts servers of its own on loopback ports, one after the other, and prints a table;
 ``accuracy`` prints tables of its own, with what each figure is wanted to be. Figures of
 one run compare with one another; those of two machines, or of two hours on a shared one,
-do not. All of it takes some ten minutes.
+do not. All of it takes some twenty minutes.
 """
 
 from __future__ import annotations
