@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -36,7 +37,7 @@ class _Spec(NamedTuple):
     high: float
 
 
-class Joiner:
+class Joiner(ABC):
     """
     Joins rows to instants; what to do with an instant is told by those below.
 
@@ -317,21 +318,22 @@ class Joiner:
         """The rows whose values are in no point yet, counted in the instants themselves; `pending` keeps account."""
         return sum(map(fresh_rows, self._done)) + sum(map(fresh_rows, self._open()))
 
+    @abstractmethod
     def _open(self) -> Iterable[Instant]:
         """The instants that are not complete."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _entered(self, instant: Instant, received_at: float) -> None:
         """An instant has something new; decide when it leaves."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _taken(self) -> None:
         """All rows of a call have been taken."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _left(self, instant: Instant) -> None:
         """An instant has left."""
 
+    @abstractmethod
     def _forget(self, car: Followed) -> None:
         """A car is followed no longer: let leave what it has."""
-        raise NotImplementedError

@@ -66,3 +66,6 @@ class LiveJoiner(Joiner):
     def _taken(self) -> None:
         self._done += self._late
         self._late.clear()
+
+    def _left(self, instant: Instant) -> None:
+        """It stays remembered for as long as its car's clock says."""

@@ -13,7 +13,7 @@ from pitwall.model.point import Point
 from pitwall.wire.longform import COLUMNS
 from tests.doubles import told_of
 from tests.unit.ingest.s3_doubles import MemoryStore, refusal
-from tests.unit.ingest.test_s3 import S3TestCase
+from tests.unit.ingest.s3cases import S3TestCase
 
 KEY = "telemetry/R1.csv"
 START = datetime(2025, 9, 6, 18, 0, tzinfo=UTC)
