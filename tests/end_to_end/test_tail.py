@@ -18,6 +18,15 @@ from tests.end_to_end.stream_server import StreamServer
 ROOT = Path(__file__).parents[2]
 
 
+#: The command, as a terminal starts it: what a script starts in the background is to ignore Ctrl-C, tests included.
+HEEDING = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from pitwall.cli import main
+sys.exit(main())
+"""
+
+
 class TailTests(SynchronousTestCase):
     """``pitwall tail``, a process of its own."""
 
@@ -25,7 +34,7 @@ class TailTests(SynchronousTestCase):
     def tail(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         """The command, ended in any case."""
         process = subprocess.Popen(
-            [sys.executable, "-c", "import sys; from pitwall.cli import main; sys.exit(main())", "tail", *arguments],
+            [sys.executable, "-c", HEEDING, "tail", *arguments],
             env=clean_environment(PYTHONPATH=str(ROOT)),
             cwd=ROOT,
             stdout=subprocess.PIPE,
