@@ -12,10 +12,8 @@ import argparse
 import asyncio
 import json
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from typing import Any, NamedTuple
 
 from pitwall.client.connection import ClientError, PitWallClient
@@ -76,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the stream until Ctrl-C; returns the status."""
     try:
         asyncio.run(_tail(arguments))
-    except (KeyboardInterrupt, asyncio.CancelledError):
+    except KeyboardInterrupt:
         pass
     except BrokenPipeError:
         # `… | head` has had enough. Python would complain once more when it flushes at the end.
@@ -141,21 +139,7 @@ def lines(message: Message, wanted: Wanted, *, insights: bool, as_json: bool) ->
     return [*map(line, points), *map(insight_line, said)]
 
 
-def _heed_interrupts() -> None:
-    """
-    Have Ctrl-C cancel this task at once.
-
-    What asyncio does by itself may miss one that comes just before it waits, until something else wakes it up.
-    """
-    task = asyncio.current_task()
-    if task is not None and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        # Not in another thread, nor on Windows.
-        with suppress(NotImplementedError, RuntimeError, ValueError):
-            asyncio.get_running_loop().add_signal_handler(signal.SIGINT, task.cancel)
-
-
 async def _tail(arguments: argparse.Namespace) -> None:
-    _heed_interrupts()
     wanted = Wanted(frozenset(arguments.chassis or ()), frozenset(arguments.track or ()))
     say: Callable[[str], object] = _complain
     asked = subscription(arguments)
